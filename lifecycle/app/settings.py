@@ -41,7 +41,7 @@ class Settings:
     isolation: Value[str]
     builder: Value[str | None]
     compression: Value[str]
-    ca_file: Value[Path | None]
+    ca_file: Value[tuple[Path, ...]]
     insecure_registry: Value[tuple[str, ...]]
     registry_mirror: Value[Mapping[str, tuple[str, ...]]]
     registry_map: Value[Mapping[str, str]]
@@ -61,7 +61,7 @@ def _show(value: object) -> str:
     if isinstance(value, Mapping):
         pairs = ((key, item if isinstance(item, str) else " ".join(item)) for key, item in value.items())
         return ", ".join(f"{key}={item}" for key, item in pairs)
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
 
 
 class _Wrong(Exception):
@@ -76,6 +76,14 @@ def _text(raw: object) -> str:
 
 def _path(raw: object) -> Path:
     return Path(os.path.abspath(os.path.expanduser(_text(raw))))
+
+
+def _paths(raw: object) -> tuple[Path, ...]:
+    if isinstance(raw, str):
+        return tuple(_path(part) for part in raw.split(os.pathsep) if part)
+    if isinstance(raw, (list, tuple)):
+        return tuple(_path(item) for item in raw)
+    raise _Wrong("it must be a list of paths")
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:
@@ -149,7 +157,7 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
     "isolation": _one_of(*ISOLATION),
     "builder": _text,
     "compression": _text,
-    "ca_file": _path,
+    "ca_file": _paths,
     "insecure_registry": _hosts,
     "registry_mirror": _mirrors,
     "registry_map": _maps,
@@ -164,7 +172,7 @@ def _defaults(environ: Mapping[str, str]) -> dict[str, Value[Any]]:
         "isolation": Value("auto"),
         "builder": Value(None),
         "compression": Value("gzip"),
-        "ca_file": Value(None),
+        "ca_file": Value(()),
         "insecure_registry": Value(()),
         "registry_mirror": Value({}),
         "registry_map": Value({}),

@@ -43,7 +43,7 @@ def test_flag_that_was_not_given_changes_nothing(tmp_path: Path) -> None:
     environ = write(tmp_path / "config.toml", 'insecure-registry = ["reg.local:5000"]\n')
     settings = load_settings({"insecure_registry": (), "ca_file": None}, environ)
     assert settings.insecure_registry.value == ("reg.local:5000",)
-    assert settings.ca_file.value is None
+    assert settings.ca_file.value == ()
 
 
 def test_mirrors_read_alike_from_file_variable_and_flag(tmp_path: Path) -> None:
@@ -101,6 +101,12 @@ def test_named_file_must_exist(tmp_path: Path) -> None:
 def test_bad_value_names_its_variable(variable: str, text: str) -> None:
     with pytest.raises(BadSetting, match=variable):
         load_settings(environ={variable: text})
+
+
+def test_certificate_files_become_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({"ca_file": ("a.pem",)}, {}).ca_file.value == (tmp_path / "a.pem",)
+    assert load_settings(environ={"PYLIFE_CA_FILE": "/a.pem:/b.pem"}).ca_file.value == (Path("/a.pem"), Path("/b.pem"))
 
 
 def test_wrong_type_in_the_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""The command ``pylife``. Importing this loads click and little else: commands and renderers load when used."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+from lifecycle.cli.program import Terminated, run
+
+__all__ = ["main", "run"]
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    sys.exit(run())
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise Terminated
