@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lifecycle.buildpack import json_data
 from lifecycle.buildpack.api import Api
 from lifecycle.buildpack.descriptor import Buildpack
 from lifecycle.buildpack.plan import Require
@@ -92,7 +93,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What one buildpack's launch.toml holds. ``warnings`` are sentences about what is ignored."""
+    """What one buildpack's launch.toml holds. ``warnings`` are sentences about what is ignored.
+
+    ``bom`` is the deprecated bill of materials, as JSON data.
+    """
 
     processes: tuple[Process, ...] = ()
     labels: tuple[Label, ...] = ()
@@ -109,8 +113,19 @@ def parse_launch_toml(raw: bytes, file: str, buildpack: Buildpack) -> Launch:
     _check_processes(processes, top)
     labels = tuple(Label(table.required("key"), table.text("value")) for table in top.tables("labels"))
     slices = tuple(Slice(table.strings("paths")) for table in top.tables("slices"))
-    bom = tuple(dict(table.data) for table in top.tables("bom"))
-    return Launch(processes, labels, slices, bom, tuple(warnings))
+    return Launch(processes, labels, slices, _bom(top, buildpack), tuple(warnings))
+
+
+def _bom(top: Table, buildpack: Buildpack) -> tuple[dict[str, Any], ...]:
+    """The entries of the deprecated bom array as the legacy SBOM file shows them."""
+    entries = []
+    for table in top.tables("bom"):
+        if "version" in table:
+            raise table.error("version", "a version belongs in metadata: write it as metadata.version")
+        metadata = json_data.encode(table.mapping("metadata"))[0] if "metadata" in table else None
+        of = {"id": buildpack.id, "version": buildpack.version}
+        entries.append({"name": table.required("name"), "metadata": metadata, "buildpack": of})
+    return tuple(entries)
 
 
 def _check_processes(processes: tuple[Process, ...], top: Table) -> None:
@@ -211,16 +226,25 @@ def merge_launches(launches: Iterable[Launch]) -> LaunchMetadata:
     return LaunchMetadata(ordered, default_type, tuple(labels), tuple(slices), tuple(warnings))
 
 
-def parse_build_toml(raw: bytes, file: str, received: Sequence[Require]) -> tuple[str, ...]:
-    """The names that the buildpack leaves to later ones; each must be in the plan that it ``received``."""
+@dataclass(frozen=True, slots=True)
+class BuildToml:
+    """What one buildpack's build.toml holds: names left to later buildpacks, and the deprecated ``bom`` as JSON data."""
+
+    unmet: tuple[str, ...] = ()
+    bom: tuple[dict[str, Any], ...] = ()
+
+
+def parse_build_toml(raw: bytes, file: str, buildpack: Buildpack, received: Sequence[Require]) -> BuildToml:
+    """The build.toml in ``raw``; each unmet name must be in the plan that the buildpack ``received``."""
+    top = Table.parse(raw, file, BadBuildToml)
     names = []
     known = {require.name for require in received}
-    for table in Table.parse(raw, file, BadBuildToml).tables("unmet"):
+    for table in top.tables("unmet"):
         name = table.required("name")
         if name not in known:
             raise table.error("name", f"{name!r} is not in the plan that the buildpack was given")
         names.append(name)
-    return tuple(names)
+    return BuildToml(tuple(names), _bom(top, buildpack))
 
 
 def parse_store_toml(raw: bytes, file: str) -> dict[str, Any]:

@@ -98,27 +98,33 @@ class BuildRoot:
         A link in the last place is replaced, never followed. ``owner`` is (uid, gid).
         """
         parent, _, name = inside.rpartition("/")
-        place = os.path.join(self.host(parent), name)
-        if os.path.lexists(place):
-            os.unlink(place)
-        fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(fd, "wb") as file:
-            os.fchmod(fd, mode)
-            if owner is not None:
-                os.fchown(fd, *owner)
-            file.write(data)
+        try:
+            place = os.path.join(self.host(parent), name)
+            if os.path.lexists(place):
+                os.unlink(place)
+            fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            with os.fdopen(fd, "wb") as file:
+                os.fchmod(fd, mode)
+                if owner is not None:
+                    os.fchown(fd, *owner)
+                file.write(data)
+        except OSError as error:
+            raise BadFile(f"{inside} cannot be written", why=error.strerror, where=inside) from error
 
     def make_dirs(self, inside: str, *, mode: int = 0o755, owner: tuple[int, int] | None = None) -> None:
         """Make the directory ``inside`` and its missing parents; existing ones are left as they are."""
         done = ""
-        for part in inside.split("/"):
-            if not part:
-                continue
-            done += f"/{part}"
-            place = self.host(done)
-            if os.path.isdir(place):
-                continue
-            os.mkdir(place)
-            os.chmod(place, mode)
-            if owner is not None:
-                os.chown(place, *owner)
+        try:
+            for part in inside.split("/"):
+                if not part:
+                    continue
+                done += f"/{part}"
+                place = self.host(done)
+                if os.path.isdir(place):
+                    continue
+                os.mkdir(place)
+                os.chmod(place, mode)
+                if owner is not None:
+                    os.chown(place, *owner)
+        except OSError as error:
+            raise BadFile(f"The directory {inside} cannot be made", why=error.strerror, where=done) from error
