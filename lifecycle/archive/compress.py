@@ -1,0 +1,332 @@
+"""Compressing a layer in one pass, and reading compressed layers back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import queue
+import threading
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, BinaryIO, ClassVar, Literal, Self, cast
+
+from lifecycle.archive.entry import SupportsWrite
+from lifecycle.archive.errors import BadCompression, BadProfile
+from lifecycle.oci.digest import Digest
+
+Codec = Literal["gzip", "zstd", "none"]
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A way to compress whose bytes are always the same for the same input: part of cache keys by its ``name``."""
+
+    name: str
+    codec: Codec
+    level: int
+
+    GZIP_FAST: ClassVar[Profile]
+    GZIP_PORTABLE: ClassVar[Profile]
+    ZSTD: ClassVar[Profile]
+    NONE: ClassVar[Profile]
+
+    @classmethod
+    def parse(cls, text: str) -> Profile:
+        """The profile called ``text`` exactly, or the usual one of a codec: gzip, zstd, none."""
+        if profile := _PROFILES.get(text):
+            return profile
+        raise BadProfile(f"There is no compression {text!r}", why=f"known are {', '.join(sorted(_PROFILES))}")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Profile.GZIP_FAST = Profile("gzip:isal2", "gzip", 2)
+Profile.GZIP_PORTABLE = Profile("gzip:zlib6", "gzip", 6)
+Profile.ZSTD = Profile("zstd:3", "zstd", 3)
+Profile.NONE = Profile("none", "none", 0)
+_PROFILES = {p.name: p for p in (Profile.GZIP_FAST, Profile.GZIP_PORTABLE, Profile.ZSTD, Profile.NONE)}
+_PROFILES |= {"gzip": Profile.GZIP_FAST, "zstd": Profile.ZSTD}
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSums:
+    """What is known of a layer once it is written. Sizes in bytes; ``size`` is of the compressed form."""
+
+    diff_id: Digest
+    digest: Digest
+    size: int
+    uncompressed_size: int
+    profile: Profile
+
+
+class _Summed:
+    """Writes through to ``out``, and keeps the sha256 and length of what went by."""
+
+    def __init__(self, out: SupportsWrite) -> None:
+        self._out = out
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: Any) -> int:
+        data = bytes(data)
+        self.hash.update(data)
+        self._out.write(data)
+        self.size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        return None
+
+
+class _Threaded:
+    """A compressor's work in a thread of its own, at most a few blocks behind."""
+
+    def __init__(self, compress: Callable[[bytes], bytes], finish: Callable[[], bytes], out: _Summed) -> None:
+        self._compress, self._finish, self._out = compress, finish, out
+        self._queue: queue.Queue[bytes | None] = queue.Queue(3)
+        self._error: BaseException | None = None
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (block := self._queue.get()) is not None:
+            if self._error is None and not self._stopped:
+                try:
+                    self._out.write(self._compress(block))
+                except BaseException as error:
+                    self._error = error
+
+    def write(self, block: bytes) -> None:
+        if self._error is not None:
+            raise self._error
+        self._queue.put(block)
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        if not self._stopped:
+            self._out.write(self._finish())
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._queue.put(None)
+        self._thread.join()
+
+
+class _Igzip:
+    """isal's two compressing threads, fed whole blocks so that the bytes depend on the content alone."""
+
+    def __init__(self, level: int, out: _Summed) -> None:
+        from isal import igzip_threaded
+
+        # The buffered layer above ``raw`` would cut blocks where callers happen to cut their writes.
+        self._raw = igzip_threaded.open(out, "wb", compresslevel=level, threads=2, block_size=_BLOCK).raw
+        self.write: Callable[[bytes], object] = self._raw.write
+
+    def close(self) -> None:
+        self._raw.close()
+
+    def stop(self) -> None:
+        self._raw.stop()
+        self._raw._closed = True
+
+
+class _Plain:
+    def __init__(self, out: _Summed) -> None:
+        self.write: Callable[[bytes], object] = out.write
+
+    def close(self) -> None:
+        return None
+
+    stop = close
+
+
+def _compressor(profile: Profile, out: _Summed) -> _Threaded | _Igzip | _Plain:
+    match profile.name:
+        case "none":
+            return _Plain(out)
+        case "gzip:isal2":
+            return _Igzip(profile.level, out)
+        case "gzip:zlib6":
+            deflate = zlib.compressobj(profile.level, zlib.DEFLATED, 31)
+            return _Threaded(deflate.compress, deflate.flush, out)
+        case "zstd:3":
+            zstd = _zstd()
+            packer = zstd.ZstdCompressor(level=profile.level)
+            return _Threaded(packer.compress, packer.flush, out)
+    raise BadProfile(f"There is no compression {profile.name!r}")
+
+
+def _zstd() -> Any:
+    """The zstd module: the standard library's from Python 3.14 on, its backport before."""
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        from backports import zstd
+    return zstd
+
+
+class LayerSink:
+    """Where a layer's tar bytes go: hashed, compressed, hashed again and written to ``out``, in one pass.
+
+    ``out`` is written to from another thread, and not closed. Give it up with ``abort`` (or by leaving the
+    ``with`` block with an error): then nothing more is written, and its threads are gone.
+    """
+
+    def __init__(self, out: SupportsWrite, profile: Profile = Profile.GZIP_FAST) -> None:
+        self._profile = profile
+        self._plain = hashlib.sha256()
+        self._size = 0
+        self._stored = _Summed(out)
+        self._pending = bytearray()
+        self._packer = _compressor(profile, self._stored)
+        self._sums: LayerSums | None = None
+        self._open = True
+
+    def write(self, data: bytes) -> int:
+        """Take all of ``data``. Raises what ``out`` raised for earlier data."""
+        self._plain.update(data)
+        self._size += len(data)
+        if self._pending or len(data) != _BLOCK:
+            self._pending += data
+            at = 0
+            with memoryview(self._pending) as view:
+                while len(view) - at >= _BLOCK:
+                    self._packer.write(bytes(view[at : at + _BLOCK]))
+                    at += _BLOCK
+            del self._pending[:at]
+        else:
+            self._packer.write(bytes(data))
+        return len(data)
+
+    def close(self) -> LayerSums:
+        """Finish the stream and return the sums. Calling it again returns the same."""
+        if self._sums is None:
+            if self._pending:
+                self._packer.write(bytes(self._pending))
+            try:
+                self._packer.close()
+            finally:
+                self._open = False
+            self._sums = LayerSums(
+                diff_id=Digest("sha256", self._plain.hexdigest()),
+                digest=Digest("sha256", self._stored.hash.hexdigest()),
+                size=self._stored.size,
+                uncompressed_size=self._size,
+                profile=self._profile,
+            )
+        return self._sums
+
+    def abort(self) -> None:
+        """Drop what is pending and stop; does nothing after ``close``."""
+        if self._open:
+            self._open = False
+            self._packer.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+class _Counted(io.RawIOBase):
+    """A source seen through: first the bytes already read from it, then the rest; counts what was taken."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head = head
+        self._stream = stream
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:  # type: ignore[override]
+        if self._head:
+            wanted = len(self._head) if size is None or size < 0 else size
+            data, self._head = self._head[:wanted], self._head[wanted:]
+        else:
+            data = self._stream.read(-1 if size is None else size)
+        self.count += len(data)
+        return data
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class Decompressed(io.RawIOBase):
+    """The uncompressed bytes of a stream. ``consumed()`` tells how many bytes were taken from the stream so far."""
+
+    def __init__(self, source: _Counted, codec: Codec) -> None:
+        self._source = source
+        self._codec = codec
+        self._faults: tuple[type[BaseException], ...] = (EOFError,)
+        self._inner: Any = source
+        if codec == "gzip":
+            from isal import igzip, igzip_threaded, isal_zlib
+
+            self._faults += (igzip.BadGzipFile, isal_zlib.error)
+            # Its thread unpacks ahead of the reader, up to two blocks.
+            self._inner = igzip_threaded.open(source, "rb", block_size=_BLOCK).raw
+        elif codec == "zstd":
+            zstd = _zstd()
+            self._faults += (zstd.ZstdError,)
+            self._inner = zstd.ZstdFile(source, "rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def consumed(self) -> int:
+        return self._source.count
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        try:
+            return cast(int, self._inner.readinto(buffer))
+        except self._faults as error:
+            raise BadCompression(
+                f"The {self._codec} stream is damaged after {self._source.count} bytes", why=str(error) or None
+            ) from error
+
+    def read(self, size: int | None = -1, /) -> bytes:  # type: ignore[override]
+        """Up to ``size`` bytes, none only at the end; everything when negative."""
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(_BLOCK), b""))
+        buffer = bytearray(size)
+        count = self.readinto(memoryview(buffer))
+        del buffer[count:]
+        return bytes(buffer)
+
+    def close(self) -> None:
+        if not self.closed and self._inner is not self._source:
+            self._inner.close()
+        super().close()
+
+
+def decompress(stream: BinaryIO) -> BinaryIO:
+    """The uncompressed bytes of a gzip, zstd or plain stream, told apart by its first bytes.
+
+    Several gzip members or zstd frames in a row are one stream. Close it, to end its thread; ``stream`` itself is
+    read to its end when the result is, and not closed. Reading raises BadCompression.
+    """
+    head = b""
+    while len(head) < 4 and (more := stream.read(4 - len(head))):
+        head += more
+    codec: Codec = "none"
+    if head.startswith(b"\x1f\x8b"):
+        codec = "gzip"
+    elif head == b"\x28\xb5\x2f\xfd" or (head[1:] == b"\x2a\x4d\x18" and head[:1] >= b"\x50" and head[:1] <= b"\x5f"):
+        codec = "zstd"
+    return cast(BinaryIO, Decompressed(_Counted(head, stream), codec))
