@@ -53,7 +53,8 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
         ctx.exit()
 
 
-def _program() -> Program:
+def program() -> Program:
+    """The whole command line, as one click command."""
     return Program(
         name="pylife",
         help="Source code to OCI images, without a daemon.",
@@ -76,7 +77,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     session = Session()
     try:
         with session:
-            result = _program().main(
+            result = program().main(
                 args=list(arguments) if arguments is not None else None,
                 prog_name="pylife",
                 standalone_mode=False,
