@@ -228,7 +228,7 @@ def merge_launches(launches: Iterable[Launch]) -> LaunchMetadata:
 
 @dataclass(frozen=True, slots=True)
 class BuildToml:
-    """What one buildpack's build.toml holds: names left to later buildpacks, and the deprecated ``bom`` as JSON data."""
+    """What one buildpack's build.toml holds: names left to later buildpacks; the deprecated ``bom`` as JSON data."""
 
     unmet: tuple[str, ...] = ()
     bom: tuple[dict[str, Any], ...] = ()
