@@ -1,0 +1,93 @@
+"""The ports, opened from settings when first used: local store, registries, and the folders under $PYLIFE_HOME."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from lifecycle.app.settings import Settings
+from lifecycle.events import NullSink, Sink
+
+if TYPE_CHECKING:
+    from lifecycle.registry import RegistryClient
+    from lifecycle.store import LocalStore
+
+
+class Ports:
+    """What an act works on. Opening nothing costs nothing: a port's package is imported with its first use.
+
+    Thread-safe. Close it, or use it in ``with``, to close the connections to registries.
+    """
+
+    def __init__(self, settings: Settings, sink: Sink) -> None:
+        self.settings = settings
+        self.sink = sink
+        self._lock = threading.Lock()
+        self._store: LocalStore | None = None
+        self._registry: RegistryClient | None = None
+
+    @property
+    def home(self) -> Path:
+        """Where all state lives."""
+        return self.settings.home.value
+
+    @property
+    def snapshots(self) -> Path:
+        """Where unpacked layers live."""
+        return self.home / "snapshots"
+
+    @property
+    def caches(self) -> Path:
+        """Where build caches live, a folder for each key."""
+        return self.home / "cache"
+
+    @property
+    def store(self) -> LocalStore:
+        """The local image store; made when it is not there yet."""
+        with self._lock:
+            if self._store is None:
+                from lifecycle.store import LocalStore
+
+                self._store = LocalStore(self.home / "store")
+            return self._store
+
+    @property
+    def registry(self) -> RegistryClient:
+        """All registries, with this user's credentials. Raises BadAuthVariable for a malformed CNB_REGISTRY_AUTH."""
+        with self._lock:
+            if self._registry is None:
+                from lifecycle.registry import RegistryClient, RegistrySettings, default_keychain
+
+                settings = self.settings
+                mirrors = settings.registry_mirror.value.items()
+                self._registry = RegistryClient(
+                    RegistrySettings.of(
+                        insecure=settings.insecure_registry.value,
+                        ca_files=settings.ca_file.value,
+                        mirrors=[f"{registry}={mirror}" for registry, found in mirrors for mirror in found],
+                        maps=[f"{left}={right}" for left, right in settings.registry_map.value.items()],
+                    ),
+                    default_keychain(),
+                    self.sink,
+                )
+            return self._registry
+
+    def close(self) -> None:
+        """Close what was opened; idempotent."""
+        with self._lock:
+            if self._registry is not None:
+                self._registry.close()
+                self._registry = None
+
+    def __enter__(self) -> Ports:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def open_ports(settings: Settings, sink: Sink | None = None) -> Ports:
+    """The ports of ``settings``; progress goes to ``sink`` (nowhere when None)."""
+    return Ports(settings, sink or NullSink())

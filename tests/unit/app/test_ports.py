@@ -1,0 +1,45 @@
+"""Ports: opened late, from settings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lifecycle.app.ports import open_ports
+from lifecycle.app.settings import load_settings
+
+
+def test_opening_ports_touches_neither_disk_nor_network(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with open_ports(load_settings(environ={"PYLIFE_HOME": str(home)})) as ports:
+        assert ports.snapshots == home / "snapshots"
+        assert ports.caches == home / "cache"
+    assert not home.exists()
+
+
+def test_ports_import_neither_registry_nor_store_before_use() -> None:
+    code = "import sys, lifecycle.app.ports; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"lifecycle.registry", "lifecycle.store", "httpx2"} & set(modules)
+
+
+def test_store_is_opened_once_under_home(tmp_path: Path) -> None:
+    ports = open_ports(load_settings(environ={"PYLIFE_HOME": str(tmp_path)}))
+    assert ports.store is ports.store
+    assert (tmp_path / "store" / "oci-layout").is_file()
+
+
+def test_registry_knows_mirrors_maps_and_insecure_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    flags = {"registry_mirror": ("a.example", "quay.io=b.example/q"), "insecure_registry": ("c.example:5000",)}
+    with open_ports(load_settings({**flags, "registry_map": ("x.example=y.example",)}, {})) as ports:
+        settings = ports.registry.settings
+    assert [(item.origin, item.target) for item in settings.mirrors] == [
+        ("docker.io", "a.example"),
+        ("quay.io", "b.example/q"),
+    ]
+    assert [(item.origin, item.target) for item in settings.maps] == [("x.example", "y.example")]
+    assert settings.is_insecure("c.example:5000")
