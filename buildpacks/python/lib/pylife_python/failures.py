@@ -1,0 +1,192 @@
+"""What an installation failure means: the installer's words turned into an id, the evidence and a next step."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NoReturn
+
+from pylife_sdk.output import fail
+
+_TLS = re.compile(
+    r"certificate verify failed|invalid peer certificate|UnknownIssuer|unable to get local issuer|SSLError|"
+    r"self.signed certificate",
+    re.I,
+)
+_NETWORK = re.compile(
+    r"dns error|failed to lookup address|Temporary failure in name resolution|Name or service not known|"
+    r"Connection refused|Connection reset|tcp connect error|error sending request|client error \(Connect\)|"
+    r"operation timed out|Network is unreachable|Could not connect|Max retries exceeded|NewConnectionError|"
+    r"Failed to (fetch|connect)|Read timed out|Request failed after|Could not resolve host|offline|"
+    r"network (connectivity )?(is|was|are) (disabled|unavailable)",
+    re.I,
+)
+_REFUSED = re.compile(
+    r"\b(401|403|407)\b.*(Unauthorized|Forbidden|Proxy)|status code 40[137]|could not be queried", re.I
+)
+_NOT_FOUND = re.compile(r"there (?:is|are) (?:no|only)|was not found in|were not found|no versions? of", re.I)
+_ABSENT_NAME = re.compile(r"[Bb]ecause ([A-Za-z0-9._-]+) was not found in")
+_ABSENT_VERSION = re.compile(r"there is no version of ([A-Za-z0-9._-]+)([=<>!~][^\s]*)")
+_HEADER = re.compile(r"fatal error: ([^\s:]+): No such file")
+_MISSING_LIBRARY = re.compile(r"/ld: cannot find -l([A-Za-z0-9_+.-]+)")
+_CONFIG_PROGRAM = re.compile(
+    r"([a-z0-9_]+[-_]config)(?: executable)? (?:not found|is required)|(?:pkg-config|pkgconf)[^\n]*--exists ([\w+.-]+)"
+)
+_BUILDING = re.compile(r"Failed to (?:build|download and build|prepare) `?([^`\s]+)`?")
+_HEADERS = {
+    "Python.h": "python3-dev",
+    "libpq-fe.h": "libpq-dev",
+    "pg_config": "libpq-dev",
+    "mysql.h": "default-libmysqlclient-dev",
+    "mysqlclient": "default-libmysqlclient-dev",
+    "mariadb": "default-libmysqlclient-dev",
+    "ffi.h": "libffi-dev",
+    "openssl/ssl.h": "libssl-dev",
+    "openssl/opensslv.h": "libssl-dev",
+    "libxml/xpath.h": "libxml2-dev libxslt1-dev",
+    "libxml/xmlversion.h": "libxml2-dev libxslt1-dev",
+    "zlib.h": "zlib1g-dev",
+    "jpeglib.h": "libjpeg62-turbo-dev",
+    "lber.h": "libldap2-dev libsasl2-dev",
+    "sql.h": "unixodbc-dev",
+    "sqlite3.h": "libsqlite3-dev",
+    "gdal-config": "libgdal-dev",
+    "xmlsec1": "libxmlsec1-dev",
+    "cairo": "libcairo2-dev",
+}
+_WHEEL_INSTEAD = {"psycopg2": "psycopg2-binary", "mysqlclient": "PyMySQL"}
+
+
+def network_reason(output: str) -> tuple[str, str] | None:
+    """Why the network failed, as a clause, and what to do; None when the output is about something else."""
+    if _TLS.search(output):
+        return (
+            "the server's certificate is not trusted here.",
+            "If a proxy of your company signs certificates, give its CA file to the build:\n"
+            "pylife build --ca-file /path/to/company-ca.pem ...",
+        )
+    if _REFUSED.search(output):
+        return (
+            "the package index refused the request.",
+            "Check the name and password in PIP_INDEX_URL, PIP_EXTRA_INDEX_URL or UV_INDEX_URL of the build.",
+        )
+    if _NETWORK.search(output):
+        return (
+            "the package index cannot be reached.",
+            "Check the network, and HTTPS_PROXY, NO_PROXY and PIP_INDEX_URL in the environment of pylife build. "
+            "With --network none a build has no network: packages must then come from PIP_FIND_LINKS.",
+        )
+    return None
+
+
+def explain(output: str, requirements: str) -> NoReturn:
+    """Raises the ``Failure`` that fits what uv printed while it installed ``requirements``."""
+    tail = "\n".join(output.strip().splitlines()[-30:])
+    building = _BUILDING.search(output)
+    if "Hash mismatch" in output:
+        package = re.search(r"Hash mismatch for `([^`]+)`", output)
+        fail(
+            "python.hash-mismatch",
+            f"{package[1] if package else 'A package'} is not the file that {requirements} names by its hash.",
+            found=tail,
+            fix="If the package was published anew, take its present hash:\n"
+            "pip-compile --generate-hashes (or uv pip compile --generate-hashes) and commit the result.\n"
+            "If it was not, the index or a proxy altered it: do not install it.",
+        )
+    if "requires a hash" in output or "must be pinned" in output or "--require-hashes" in output:
+        fail(
+            "python.hash-mismatch",
+            f"Some requirements have hashes and some have none; {requirements} needs one for each.",
+            found=tail,
+            fix="uv pip compile --generate-hashes requirements.in -o requirements.txt",
+        )
+    if building:
+        _explain_build(output, building[1], requirements)
+    if absent := _ABSENT_NAME.search(output):
+        found = _where(requirements, absent[1])
+        fail(
+            "python.no-matching-version",
+            f"No package is called {absent[1]} in the package index.",
+            found=f"{found}{tail}",
+            fix=f"Correct the spelling of {absent[1]} in {requirements}, or name the index that has it in "
+            "PIP_EXTRA_INDEX_URL.",
+        )
+    if absent := _ABSENT_VERSION.search(output):
+        found = _where(requirements, absent[1])
+        fail(
+            "python.no-matching-version",
+            f"There is no {absent[1]}{absent[2]} for this Python and platform.",
+            found=f"{found}{tail}",
+            fix=f"pip index versions {absent[1]}\nand write one of these versions into {requirements}.",
+        )
+    if reason := network_reason(output):
+        fail("python.network", f"The packages could not be fetched: {reason[0]}", found=tail, fix=reason[1])
+    if "No solution found" in output:
+        id = (
+            "python.no-matching-version"
+            if _NOT_FOUND.search(output) and "depends on" not in output
+            else "python.conflict"
+        )
+        fail(
+            id,
+            f"No set of versions fulfils {requirements}.",
+            found=tail,
+            fix="Loosen one of the requirements named above so that both sides agree.",
+        )
+    if "Couldn't parse requirement" in output or "Unexpected" in output and "file at" in output:
+        fail(
+            "python.requirements-syntax",
+            f"A line of {requirements} is not a requirement that the installer understands.",
+            found=tail,
+            fix="Correct the line that is shown.",
+        )
+    fail(
+        "python.install-failed",
+        f"The packages of {requirements} could not be installed.",
+        found=tail,
+        fix="The installer's last lines above name the cause. The same happens outside a build with\n"
+        f"uv pip install -r {requirements}",
+    )
+
+
+def _explain_build(output: str, package: str, requirements: str) -> NoReturn:
+    """Raises the ``Failure`` for a package that had to be compiled and was not."""
+    name = re.split(r"[=@\s]", package)[0]
+    missing = ""
+    if header := _HEADER.search(output):
+        missing = header[1]
+        what = f"{package} has no wheel for this Python, and compiling it needs the header {missing}."
+    elif library := _MISSING_LIBRARY.search(output):
+        missing = library[1]
+        what = f"{package} has no wheel for this Python, and linking it needs the library {missing}."
+    elif program := _CONFIG_PROGRAM.search(output):
+        missing = program[1] or program[2]
+        what = f"{package} has no wheel for this Python, and building it needs {missing}."
+    else:
+        what = f"{package} has no wheel for this Python, and building it from source failed."
+    advice = [f"Take a version of {name} that has a wheel for this Python: pip download --only-binary=:all: {name}"]
+    if name in _WHEEL_INSTEAD:
+        advice.append(f"Or take {_WHEEL_INSTEAD[name]} instead of {name} in {requirements}.")
+    if package_of := _HEADERS.get(missing):
+        advice.append(f"Or build with a build image that has the Debian packages: {package_of}")
+    lines = [line for line in output.splitlines() if re.search(r"error|not found|No such file|Exception", line, re.I)]
+    fail(
+        "python.compile-failed",
+        what,
+        found="\n".join(lines[:12]) or "\n".join(output.splitlines()[-20:]),
+        fix="\n".join(advice),
+    )
+
+
+def _where(requirements: str, name: str) -> str:
+    """The line of the requirements file that names a package, as ``file:line: text``; empty when it is in none."""
+    from pylife_sdk.requirements import normalize
+
+    if not os.path.exists(requirements):
+        return ""
+    with open(requirements, encoding="utf-8-sig", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            match = re.match(r"\s*([A-Za-z0-9._-]+)", line)
+            if match and normalize(match[1]) == normalize(name):
+                return f"{requirements}:{number}: {line.strip()}\n"
+    return ""

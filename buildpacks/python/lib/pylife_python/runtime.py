@@ -1,0 +1,150 @@
+"""The runtime layer: the build image's CPython, moved to where a run image without Python can use it.
+
+The interpreter finds its library beside itself (``bin/../lib/pythonX.Y``), so a copy works anywhere. Left out is
+what no app imports in production: the test suite, IDLE, turtle, Tk, lib2to3, the static library.
+"""
+
+from __future__ import annotations
+
+import os
+import pprint
+import re
+import runpy
+import shutil
+import subprocess
+
+from pylife_python.libraries import closure, copy_libraries, elf_files
+from pylife_sdk.context import Build
+from pylife_sdk.layer import Layer, open_layer
+from pylife_sdk.output import note
+from pylife_sdk.sbom import Component, cyclonedx, spdx
+from pylife_sdk.tree import digest, tree_digest
+
+RECIPE = "1"
+_PREFIX = "/usr"
+_LEFT_OUT = re.compile(
+    r"(test|tests|idlelib|turtledemo|turtle\.py|tkinter|lib2to3|ensurepip|pydoc_data|__pycache__|config-.*"
+    r"|sitecustomize\.py|EXTERNALLY-MANAGED|site-packages|dist-packages|_test.*\.so|_ctypes_test.*\.so|_xxtest.*\.so"
+    r"|xxlimited.*\.so|_tkinter.*\.so)$"
+)
+_OWNERS = re.compile(
+    r"(lib)?python3\.\d+(-minimal|-stdlib|-venv)?$|python3-distutils$|tzdata$"
+    r"|(zlib1g|libexpat1|libssl3|libsqlite3-0|libffi8|libbz2-1\.0|liblzma5|libreadline8|libtinfo6|libncursesw6"
+    r"|libuuid1|libdb5\.3|libcrypt1|libnsl2|libtirpc3|libgssapi-krb5-2|libkrb5-3|libk5crypto3|libcom-err2"
+    r"|libkrb5support0|libkeyutils1)$"
+)
+
+
+def provide_runtime(build: Build, version: str) -> tuple[Layer, str]:
+    """The runtime layer, made or kept, and the name of its interpreter's origin (for other layers' keys)."""
+    layer = open_layer(build, "runtime", at_build=True, launch=True, cache=True)
+    packages = _packages()
+    origin = (
+        digest(f"{name} {installed}".encode() for name, installed in packages.items()) if packages else _hash(version)
+    )
+    key = {"Python": version, "the build image's packages": origin, "platform": os.uname().machine, "recipe": RECIPE}
+    reason = layer.stale(key)
+    if reason is None:
+        note(f"Python {version} is kept from the last build.")
+    else:
+        note(f"Copying Python {version} into its layer: {reason}.")
+        _copy(layer, version)
+    if reason is not None or not layer.has_sbom():
+        components = _components(version, packages)
+        layer.write_sbom("cdx", cyclonedx("python-runtime", components))
+        layer.write_sbom("spdx", spdx("python-runtime", components))
+    layer.commit(key)
+    return layer, origin
+
+
+def interpreter(layer: Layer, version: str) -> str:
+    """The path of the layer's interpreter."""
+    return os.path.join(layer.path, "bin", "python" + _minor(version))
+
+
+def compile_tree(python: str, tree: str, old_tree: str = "") -> None:
+    """Compiles a tree's Python files with the interpreter that will import them."""
+    script = os.path.join(os.path.dirname(__file__), "bytecode.py")
+    subprocess.run([python, "-S", "-s", "-E", "-B", script, tree, old_tree], check=True, env={"LANG": "C.UTF-8"})
+
+
+def _copy(layer: Layer, version: str) -> None:
+    root, minor = layer.empty(), _minor(version)
+    name = f"python{minor}"
+    os.makedirs(os.path.join(root, "bin"))
+    shutil.copyfile(os.path.join(_PREFIX, "bin", name), os.path.join(root, "bin", name))
+    os.chmod(os.path.join(root, "bin", name), 0o755)
+    for link in ("python3", "python"):
+        os.symlink(name, os.path.join(root, "bin", link))
+    library = os.path.join(root, "lib", name)
+    _copy_tree(os.path.join(_PREFIX, "lib", name), library)
+    zones = "/usr/share/zoneinfo"
+    if os.path.isfile(os.path.join(zones, "UTC")):
+        _copy_tree(zones, os.path.join(root, "share", "zoneinfo"), skip=re.compile(r"(posix|right|.*\.(tab|list|zi))$"))
+    for entry in sorted(os.listdir(library)):
+        path = os.path.join(library, entry)
+        if entry.startswith("_sysconfigdata") and not os.path.islink(path):
+            _relocate_sysconfig(path, root)
+    found, absent = closure([os.path.join(root, "bin", name), *elf_files(library)])
+    copy_libraries(found, os.path.join(root, "lib"))
+    for lost in absent:
+        note(f"The library {lost} is not in the build image: the modules that need it will not import.")
+    compile_tree(os.path.join(root, "bin", name), library)
+
+
+def _copy_tree(source: str, target: str, skip: re.Pattern[str] = _LEFT_OUT) -> None:
+    """Copies directories, regular files and links within the tree; modes become 755 and 644."""
+    os.makedirs(target)
+    with os.scandir(source) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        copy = os.path.join(target, entry.name)
+        if skip.match(entry.name):
+            continue
+        if entry.is_symlink() and "/" not in os.readlink(entry.path):
+            os.symlink(os.readlink(entry.path), copy)
+        elif entry.is_dir():
+            _copy_tree(entry.path, copy, skip)
+        elif entry.is_file():
+            shutil.copyfile(entry.path, copy)
+            os.chmod(copy, 0o644)
+
+
+def _relocate_sysconfig(path: str, root: str) -> None:
+    """Rewrites the interpreter's build-time variables: paths below /usr become paths below the layer."""
+    variables = runpy.run_path(path)["build_time_vars"]
+    for name, value in variables.items():
+        if isinstance(value, str) and (value == _PREFIX or (value.startswith(_PREFIX + "/") and " " not in value)):
+            variables[name] = root + value[len(_PREFIX) :]
+    variables["TZPATH"] = f"/usr/share/zoneinfo:{root}/share/zoneinfo"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("build_time_vars = " + pprint.pformat(variables, width=120) + "\n")
+
+
+def _packages() -> dict[str, str]:
+    """Versions of the Debian packages that the runtime is copied from; empty on another kind of build image."""
+    try:
+        with open("/var/lib/dpkg/status", encoding="utf-8", errors="replace") as file:
+            stanzas = file.read().split("\n\n")
+    except OSError:
+        return {}
+    packages = {}
+    for stanza in stanzas:
+        name = stanza[9 : stanza.find("\n")] if stanza.startswith("Package: ") else ""
+        if _OWNERS.match(name) and (version := re.search(r"^Version: (.*)$", stanza, re.M)):
+            packages[name] = version[1]
+    return dict(sorted(packages.items()))
+
+
+def _hash(version: str) -> str:
+    return tree_digest(os.path.join(_PREFIX, "lib", f"python{_minor(version)}"))
+
+
+def _components(version: str, packages: dict[str, str]) -> list[Component]:
+    if not packages:
+        return [Component("python", version, f"pkg:generic/python@{version}", "Python-2.0")]
+    return [Component(name, installed, f"pkg:deb/debian/{name}@{installed}") for name, installed in packages.items()]
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
