@@ -1,0 +1,183 @@
+"""From a forked child to the program of a step: terminal, limits, user, capabilities, filter, exec."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import signal
+import stat
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NoReturn
+
+from lifecycle.sandbox import kernel, seccomp
+from lifecycle.sandbox.enter import nest
+from lifecycle.sandbox.rung import Rung
+from lifecycle.sandbox.spec import RunSpec
+
+# chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, sys_chroot, setfcap:
+# what engines leave to a container by default, without raw sockets and device nodes (both reach the host's here)
+_KEPT = (0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31)
+_SETPCAP = 8
+_SYS_CHROOT = 18
+#: ``none``: a session of its own; ``shared``: the caller's; ``foreground``: and its terminal's foreground group
+Terminal = Literal["none", "shared", "foreground"]
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def kept_capabilities(rung: Rung) -> int:
+    """The bit mask of what a process that runs as root inside keeps."""
+    mask = sum(1 << number for number in _KEPT)
+    if rung.name == "chroot":
+        mask &= ~(1 << _SYS_CHROOT)  # it would be the way out
+    return mask
+
+
+def execute(
+    spec: RunSpec,
+    rung: Rung,
+    environment: Mapping[str, str],
+    stdio: Sequence[int],
+    terminal: Terminal,
+    report: Callable[[dict[str, object]], None],
+) -> NoReturn:
+    """Turn this process into the spec's program, or report why not and exit 127. Never returns."""
+    stage = "setup"
+    try:
+        _take_terminal(stdio, terminal)
+        for number, fd in enumerate(stdio):
+            os.dup2(fd, number, inheritable=True)
+        kernel.close_on_exec_from(3)
+        os.umask(0o022)
+        _limit(spec, rung)
+        _drop_privileges(spec, rung)
+        stage = "cwd"
+        os.chdir(spec.cwd)
+        stage = "exec"
+        _reset_signals()
+        _exec(spec.argv, dict(environment))
+    except OSError as error:
+        report({"failed": stage, "errno": error.errno, "why": error.strerror, "name": os.fsdecode(error.filename or "")})
+    except BaseException as error:
+        report({"failed": stage, "errno": 0, "why": repr(error), "name": ""})
+    finally:
+        os._exit(127)
+
+
+def _take_terminal(stdio: Sequence[int], terminal: Terminal) -> None:
+    if terminal == "none":
+        os.setsid()
+        return
+    # a process group of its own, made the terminal's foreground one: Ctrl-C reaches the app, once
+    os.setpgid(0, 0)
+    if terminal == "foreground":
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        with contextlib.suppress(OSError):
+            os.tcsetpgrp(stdio[0], os.getpgrp())
+
+
+def _limit(spec: RunSpec, rung: Rung) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if spec.memory is not None and rung.cgroup is None:
+        resource.setrlimit(resource.RLIMIT_AS, (spec.memory, spec.memory))
+
+
+def _drop_privileges(spec: RunSpec, rung: Rung) -> None:
+    keep = kept_capabilities(rung)
+    if spec.no_new_privs:
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    if rung.ids == "single" and (spec.uid or spec.gid):
+        nest(spec.uid, spec.gid)
+    if kernel.effective_capabilities() >> _SETPCAP & 1:  # without it the bounding set is the outer container's
+        kernel.drop_bounding(keep)
+    with contextlib.suppress(OSError):  # kernels before 4.3
+        kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
+    _filter(spec, rung)
+    if rung.ids != "single":
+        os.setgroups(spec.groups)
+        os.setresgid(spec.gid, spec.gid, spec.gid)
+        os.setresuid(spec.uid, spec.uid, spec.uid)
+    kernel.set_capabilities(keep & kernel.effective_capabilities() if spec.uid == 0 else 0)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _filter(spec: RunSpec, rung: Rung) -> None:
+    code = seccomp.program() if rung.seccomp else None
+    if code is None:
+        return
+    try:
+        kernel.seccomp(code)
+    except PermissionError:
+        # root in a container, and setuid programs wanted: the container's own filter stays the only one
+        if spec.no_new_privs or rung.name != "chroot":
+            raise
+
+
+def _reset_signals() -> None:
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def _exec(argv: Sequence[str], environment: dict[str, str]) -> NoReturn:
+    name = argv[0]
+    if "/" in name:
+        _exec_file(name, argv, environment)
+    denied: OSError | None = None
+    for folder in environment.get("PATH", _DEFAULT_PATH).split(":"):
+        path = os.path.join(folder or ".", name)
+        try:
+            if stat.S_ISDIR(os.stat(path).st_mode):
+                continue
+        except OSError:
+            continue
+        try:
+            _exec_file(path, argv, environment)
+        except PermissionError as error:
+            denied = error  # a later folder may have one that can be executed, as a shell has it
+    if denied is not None:
+        raise denied
+    raise OSError(errno.ENOENT, "no such program in PATH", name)
+
+
+def _exec_file(path: str, argv: Sequence[str], environment: dict[str, str]) -> NoReturn:
+    try:
+        os.execve(path, list(argv), environment)
+    except OSError as error:
+        if error.errno == errno.ENOENT and os.path.exists(path):
+            interpreter = _interpreter(path)
+            raise OSError(error.errno, f"its interpreter {interpreter} is not in the root", f"{path}") from None
+        if error.errno == errno.EACCES and _interpreter_blocked(path):
+            raise OSError(error.errno, f"its interpreter {_interpreter(path)} cannot be executed", path) from None
+        if error.errno == errno.ENOEXEC:
+            why = "it has no #! line and is not a program for this machine"
+            raise OSError(error.errno, why, path) from None
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def _interpreter_blocked(path: str) -> bool:
+    """Whether ``path`` itself is executable, so that only its interpreter can be what was refused."""
+    return os.access(path, os.X_OK) and _interpreter(path) != "(unknown)"
+
+
+def _interpreter(path: str) -> str:
+    """What ``path`` names as its interpreter: the ``#!`` line's program, or the ELF loader."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return "(unknown)"
+    if head.startswith(b"#!"):
+        words = head[2:].split(b"\n", 1)[0].split()
+        # shown with repr-like escapes: a carriage return at its end is the usual reason
+        return repr(os.fsdecode(words[0]))[1:-1] if words else "(empty)"
+    if head[:5] == b"\x7fELF\x02":
+        offset, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
+        for start in range(offset, min(offset + size * count, len(head) - 56), size):
+            if struct.unpack_from("<I", head, start)[0] == 3:  # PT_INTERP
+                begin, length = struct.unpack_from("<Q", head, start + 8)[0], struct.unpack_from("<Q", head, start + 32)[0]
+                return os.fsdecode(head[begin : begin + length].rstrip(b"\0"))
+    return "(unknown)"

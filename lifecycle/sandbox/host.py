@@ -1,0 +1,68 @@
+"""What a build may see of the host: certificates, name resolution, proxies. Nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+#: Where programs inside find the certificates; also the value of every variable below.
+CA_INSIDE = "/etc/ssl/certs/ca-certificates.crt"
+_CA_ELSEWHERE = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem")
+_CA_VARIABLES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+)
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+
+
+def ca_bundle(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The path of the host's certificate bundle: ``$SSL_CERT_FILE``, else the first usual place that has one."""
+    for path in (environment.get("SSL_CERT_FILE"), CA_INSIDE, *_CA_ELSEWHERE):
+        if path and os.path.isfile(path) and os.access(path, os.R_OK):
+            return path
+    return None
+
+
+def proxy_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The host's proxy variables, in both cases, since programs differ in which they read."""
+    found = {}
+    for name in _PROXY_VARIABLES:
+        value = environment.get(name) or environment.get(name.upper())
+        if value:
+            found[name] = found[name.upper()] = value
+    return found
+
+
+def ca_environment() -> dict[str, str]:
+    """The variables by which programs are pointed at the bundle inside."""
+    return dict.fromkeys(_CA_VARIABLES, CA_INSIDE)
+
+
+def shared_files(network: str, trust_host: bool) -> dict[str, bytes]:
+    """What each file of the host that a run sees holds, by its path inside; unreadable ones are left out."""
+    wanted: dict[str, str] = {}
+    if network == "host":
+        wanted |= {"/etc/resolv.conf": "/etc/resolv.conf", "/etc/hosts": "/etc/hosts"}
+    bundle = ca_bundle() if trust_host else None
+    if bundle:
+        wanted[CA_INSIDE] = bundle
+        wanted |= dict.fromkeys(_CA_ELSEWHERE, bundle)
+    files, read = {}, dict[str, bytes]()
+    for inside, path in wanted.items():
+        if path not in read:
+            try:
+                with open(path, "rb") as file:
+                    read[path] = file.read()
+            except OSError:
+                continue
+        files[inside] = read[path]
+    return files
+
+
+def is_optional(inside: str) -> bool:
+    """Whether a shared file is only laid over one that the image has (other distributions' bundle paths)."""
+    return inside in _CA_ELSEWHERE

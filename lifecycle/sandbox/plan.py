@@ -1,0 +1,80 @@
+"""What the processes inside need to know beside the spec: worked out by the spawner, in the host's view."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from lifecycle.sandbox import host
+from lifecycle.sandbox.rung import Rung
+from lifecycle.sandbox.spec import RunSpec
+from lifecycle.sandbox.stubs import Stubs
+
+#: name, major, minor, whether an ordinary file may stand in for it (a random source never)
+DEVICES = (
+    ("null", 1, 3, True),
+    ("zero", 1, 5, False),
+    ("full", 1, 7, False),
+    ("random", 1, 8, False),
+    ("urandom", 1, 9, False),
+    ("tty", 5, 0, False),
+)
+LINKS = (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The places of a run inside its root, free of links, and the environment it gets."""
+
+    environment: dict[str, str]
+    files: tuple[tuple[str, bytes], ...] = ()
+    proc: str = "/proc"
+    sys: str = "/sys"
+    dev: str = "/dev"
+    targets: tuple[str, ...] = ()
+
+
+def lay_out(spec: RunSpec, rung: Rung, stubs: Stubs) -> Plan:
+    """Make the places that the run needs in its root, and say where they are. Raises OSError."""
+    files = host.shared_files(spec.network, spec.trust_host)
+    environment = dict(spec.env)
+    if spec.trust_host:
+        extra = host.proxy_environment()
+        if host.CA_INSIDE in files:
+            extra |= host.ca_environment()
+        environment = extra | environment
+    if rung.name == "chroot":
+        _furnish(files, stubs)
+        return Plan(environment)
+    places = []
+    for inside, content in files.items():
+        if host.is_optional(inside):
+            if _is_file(stubs.root, stubs.inside(inside)):
+                places.append((stubs.inside(inside), content))
+        else:
+            places.append((stubs.file(inside), content))
+    targets = []
+    for mount in spec.mounts:
+        as_file = mount.kind == "bind" and not os.path.isdir(mount.source)
+        targets.append(stubs.file(mount.target) if as_file else stubs.directory(mount.target))
+    return Plan(
+        environment,
+        tuple(dict(places).items()),
+        stubs.directory("/proc"),
+        stubs.directory("/sys"),
+        stubs.directory("/dev"),
+        tuple(targets),
+    )
+
+
+def _furnish(files: dict[str, bytes], stubs: Stubs) -> None:
+    """Without mounts, the files and devices are put into the throw-away root itself, for the time of the run."""
+    for inside, content in files.items():
+        if not host.is_optional(inside) or _is_file(stubs.root, stubs.inside(inside)):
+            stubs.replace(inside, content)
+    for name, major, minor, stand_in in DEVICES:
+        stubs.device(f"/dev/{name}", major, minor, stand_in)
+
+
+def _is_file(root: str, inside: str) -> bool:
+    return os.path.isfile(root + inside) and not os.path.islink(root + inside)

@@ -1,0 +1,168 @@
+"""Making a root filesystem the root of this mount namespace, with its own /proc, /dev and /sys. Runs as pid 1.
+
+After pivot_root the working directory is the host's old root: relative paths name the host's files, absolute ones
+the new root's, so that a link inside an image cannot lead a mount out of it. Then the old root is let go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from lifecycle.sandbox import kernel
+from lifecycle.sandbox.plan import DEVICES, LINKS, Plan
+from lifecycle.sandbox.rung import Rung
+from lifecycle.sandbox.spec import Mount, RunSpec
+
+_MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_QUIET = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+# a bind's remount must repeat the flags that the host's mount has, or a user namespace is refused
+_LOCKED = {
+    os.ST_NOSUID: kernel.MS_NOSUID,
+    os.ST_NODEV: kernel.MS_NODEV,
+    os.ST_NOEXEC: kernel.MS_NOEXEC,
+    os.ST_NOATIME: kernel.MS_NOATIME,
+    os.ST_NODIRATIME: kernel.MS_NODIRATIME,
+    os.ST_RELATIME: kernel.MS_RELATIME,
+}
+
+
+def become_root(spec: RunSpec, plan: Plan, rung: Rung) -> None:
+    """Leave the host's file system for the run's root. Raises OSError naming the place."""
+    sources = [os.path.realpath(mount.source).lstrip("/") or "." for mount in spec.mounts]
+    kernel.unshare(kernel.CLONE_NEWNS)
+    old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    kernel.mount(spec.root, spec.root, None, kernel.MS_BIND | kernel.MS_REC)
+    os.chdir(spec.root)
+    kernel.pivot_root(".", ".")
+    os.fchdir(old)
+    os.close(old)
+    if rung.name == "mountns":  # device nodes that came in an image's layers must not open the host's disks
+        kernel.mount(None, "/", None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NODEV | _flags_of("/"))
+    _mount_proc(plan, rung)
+    _mount_dev(plan)
+    _mount_sys(plan, spec)
+    _share_files(plan)
+    for mount, source, target in zip(spec.mounts, sources, plan.targets, strict=True):
+        _mount_volume(mount, source, target)
+    kernel.umount(".", kernel.MNT_DETACH)
+    os.chdir("/")
+
+
+def _flags_of(path: str) -> int:
+    present = os.statvfs(path).f_flag
+    return sum(flag for seen, flag in _LOCKED.items() if present & seen)
+
+
+def _mount_proc(plan: Plan, rung: Rung) -> None:
+    if rung.proc is None:
+        return
+    if rung.proc == "mount":
+        kernel.mount("proc", plan.proc, "proc", _QUIET)
+    else:
+        kernel.mount("proc", plan.proc, None, kernel.MS_BIND | kernel.MS_REC)
+    for path in _READ_ONLY:
+        _bind_read_only(plan.proc + path.removeprefix("/proc"))
+
+
+def _bind_read_only(path: str) -> None:
+    if not os.path.exists(path):
+        return
+    with contextlib.suppress(PermissionError):  # an outer container has locked it already, read-only
+        kernel.mount(path, path, None, kernel.MS_BIND | kernel.MS_REC)
+        flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | _flags_of(path)
+        kernel.mount(None, path, None, flags)
+
+
+def _mask(path: str, plan: Plan) -> None:
+    if os.path.isdir(path):
+        kernel.mount("tmpfs", path, "tmpfs", _QUIET | kernel.MS_RDONLY, "size=0,mode=755")
+    elif os.path.exists(path):
+        kernel.mount(f"{plan.dev}/null", path, None, kernel.MS_BIND)
+
+
+def _mount_dev(plan: Plan) -> None:
+    dev = plan.dev
+    kernel.mount("tmpfs", dev, "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "size=1m,mode=755")
+    for name, _, _, _ in DEVICES:
+        if os.path.exists(f"dev/{name}"):
+            _touch(f"{dev}/{name}")
+            kernel.mount(f"dev/{name}", f"{dev}/{name}", None, kernel.MS_BIND)
+    for name, target in LINKS:
+        os.symlink(target, f"{dev}/{name}")
+    os.mkdir(f"{dev}/shm")
+    os.mkdir(f"{dev}/pts")
+    kernel.mount("shm", f"{dev}/shm", "tmpfs", _QUIET, "mode=1777")
+    with contextlib.suppress(OSError):  # a kernel without devpts instances: programs find no terminal to open
+        kernel.mount(
+            "devpts", f"{dev}/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, "newinstance,ptmxmode=666,mode=620"
+        )
+        os.symlink("pts/ptmx", f"{dev}/ptmx")
+    for path in _MASKED:
+        if path.startswith("/proc/"):
+            _mask(plan.proc + path.removeprefix("/proc"), plan)
+
+
+def _mount_sys(plan: Plan, spec: RunSpec) -> None:
+    try:
+        kernel.mount("sysfs", plan.sys, "sysfs", _QUIET | kernel.MS_RDONLY)
+    except OSError:
+        # sysfs belongs to the network namespace, which here is the host's: show the host's, all of it read-only
+        try:
+            kernel.mount("sys", plan.sys, None, kernel.MS_BIND | kernel.MS_REC)
+        except OSError:
+            return
+        try:
+            kernel.mount_read_only(plan.sys)
+        except OSError:
+            kernel.umount(plan.sys, kernel.MNT_DETACH)
+            return
+    for path in _MASKED:
+        if path.startswith("/sys/"):
+            _mask(plan.sys + path.removeprefix("/sys"), plan)
+
+
+def _share_files(plan: Plan) -> None:
+    """Lay copies of the host's files over their places: memory of this namespace, in no file system."""
+    for number, (place, content) in enumerate(plan.files):
+        copy = f"{plan.dev}/.shared-{number}"
+        _touch(copy, content)
+        kernel.mount(copy, place, None, kernel.MS_BIND)
+        kernel.mount(None, place, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | _flags_of(place))
+        os.unlink(copy)
+
+
+def _touch(path: str, content: bytes = b"") -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
+
+
+def _mount_volume(mount: Mount, source: str, target: str) -> None:
+    if mount.kind == "tmpfs":
+        kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=1777")
+        return
+    kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+    if mount.read_only:
+        try:
+            kernel.mount_read_only(target)
+        except OSError:
+            flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | _flags_of(target)
+            kernel.mount(None, target, None, flags)
