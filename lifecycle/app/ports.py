@@ -11,7 +11,8 @@ from lifecycle.app.settings import Settings
 from lifecycle.events import NullSink, Sink
 
 if TYPE_CHECKING:
-    from lifecycle.registry import RegistryClient
+    from lifecycle.image.ports import Ports as ImagePorts
+    from lifecycle.registry import RegistryClient, RegistrySettings
     from lifecycle.store import LocalStore
 
 
@@ -58,21 +59,21 @@ class Ports:
         """All registries, with this user's credentials. Raises BadAuthVariable for a malformed CNB_REGISTRY_AUTH."""
         with self._lock:
             if self._registry is None:
-                from lifecycle.registry import RegistryClient, RegistrySettings, default_keychain
+                from lifecycle.registry import RegistryClient, default_keychain
 
-                settings = self.settings
-                mirrors = settings.registry_mirror.value.items()
-                self._registry = RegistryClient(
-                    RegistrySettings.of(
-                        insecure=settings.insecure_registry.value,
-                        ca_files=settings.ca_file.value,
-                        mirrors=[f"{registry}={mirror}" for registry, found in mirrors for mirror in found],
-                        maps=[f"{left}={right}" for left, right in settings.registry_map.value.items()],
-                    ),
-                    default_keychain(),
-                    self.sink,
-                )
+                self._registry = RegistryClient(registry_settings(self.settings), default_keychain(), self.sink)
             return self._registry
+
+    def images(self, *, offline: bool = False) -> ImagePorts:
+        """What loading and saving images works on; without registries when ``offline``.
+
+        Raises BadProfile for a compression that does not exist.
+        """
+        from lifecycle.archive import Profile
+        from lifecycle.image.ports import Ports as ImagePorts
+
+        profile = Profile.parse(self.settings.compression.value)
+        return ImagePorts(self.store, None if offline else self.registry, profile)
 
     def close(self) -> None:
         """Close what was opened; idempotent."""
@@ -86,6 +87,19 @@ class Ports:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def registry_settings(settings: Settings) -> RegistrySettings:
+    """How registries are reached, as these settings say."""
+    from lifecycle.registry import RegistrySettings
+
+    mirrors = settings.registry_mirror.value.items()
+    return RegistrySettings.of(
+        insecure=settings.insecure_registry.value,
+        ca_files=settings.ca_file.value,
+        mirrors=[f"{registry}={mirror}" for registry, found in mirrors for mirror in found],
+        maps=[f"{left}={right}" for left, right in settings.registry_map.value.items()],
+    )
 
 
 def open_ports(settings: Settings, sink: Sink | None = None) -> Ports:

@@ -12,6 +12,7 @@ import click
 from lifecycle.cli.render import Renderer, choose, default_renderer
 from lifecycle.cli.text import suggestion
 from lifecycle.errors import UsageError
+from lifecycle.events import Message
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,6 +61,10 @@ class Session:
         """One line, or lines, of the result on stdout."""
         self.renderer.pause()
         click.echo(text)
+
+    def say(self, text: str) -> None:
+        """One sentence for the user that is not the result."""
+        self.renderer.emit(Message(text))
 
     def print_json(self, data: object) -> None:
         """The result as JSON on stdout."""

@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from lifecycle.app.ports import open_ports
+from lifecycle.app.ports import open_ports, registry_settings
 from lifecycle.app.settings import load_settings
 
 
@@ -32,14 +30,19 @@ def test_store_is_opened_once_under_home(tmp_path: Path) -> None:
     assert (tmp_path / "store" / "oci-layout").is_file()
 
 
-def test_registry_knows_mirrors_maps_and_insecure_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+def test_registry_knows_mirrors_maps_and_insecure_hosts() -> None:
     flags = {"registry_mirror": ("a.example", "quay.io=b.example/q"), "insecure_registry": ("c.example:5000",)}
-    with open_ports(load_settings({**flags, "registry_map": ("x.example=y.example",)}, {})) as ports:
-        settings = ports.registry.settings
+    settings = registry_settings(load_settings({**flags, "registry_map": ("x.example=y.example",)}, {}))
     assert [(item.origin, item.target) for item in settings.mirrors] == [
         ("docker.io", "a.example"),
         ("quay.io", "b.example/q"),
     ]
     assert [(item.origin, item.target) for item in settings.maps] == [("x.example", "y.example")]
     assert settings.is_insecure("c.example:5000")
+
+
+def test_images_are_compressed_as_the_settings_say(tmp_path: Path) -> None:
+    environ = {"PYLIFE_HOME": str(tmp_path), "PYLIFE_COMPRESSION": "zstd"}
+    ports = open_ports(load_settings(environ=environ)).images(offline=True)
+    assert ports.profile.codec == "zstd"
+    assert ports.registry is None
