@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lifecycle.archive import decompress
+from lifecycle.archive.compress import decompress
 from lifecycle.oci import BadDigest, Digest, Index
 from lifecycle.store.blobs import verifying
 from lifecycle.store.errors import BadArchive, MissingBlob, NotALayout, of_oserror
@@ -105,7 +105,7 @@ def _plain(path: Path) -> BinaryIO:
     if not head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")):
         return file
     with Partial(path.parent if path.parent.is_dir() else Path()) as partial:
-        with decompress(file) as stream:
+        with file, decompress(file) as stream:
             while data := stream.read(_CHUNK):
                 partial.write(data)
         partial.file.flush()
