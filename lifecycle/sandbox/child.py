@@ -59,7 +59,9 @@ def execute(
         _reset_signals()
         _exec(spec.argv, dict(environment))
     except OSError as error:
-        report({"failed": stage, "errno": error.errno, "why": error.strerror, "name": os.fsdecode(error.filename or "")})
+        report(
+            {"failed": stage, "errno": error.errno, "why": error.strerror, "name": os.fsdecode(error.filename or "")}
+        )
     except BaseException as error:
         report({"failed": stage, "errno": 0, "why": repr(error), "name": ""})
     finally:
@@ -178,6 +180,9 @@ def _interpreter(path: str) -> str:
         offset, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
         for start in range(offset, min(offset + size * count, len(head) - 56), size):
             if struct.unpack_from("<I", head, start)[0] == 3:  # PT_INTERP
-                begin, length = struct.unpack_from("<Q", head, start + 8)[0], struct.unpack_from("<Q", head, start + 32)[0]
+                begin, length = (
+                    struct.unpack_from("<Q", head, start + 8)[0],
+                    struct.unpack_from("<Q", head, start + 32)[0],
+                )
                 return os.fsdecode(head[begin : begin + length].rstrip(b"\0"))
     return "(unknown)"

@@ -183,7 +183,10 @@ def seccomp_available() -> bool:
 def close_on_exec_from(first: int) -> None:
     """Mark every descriptor from ``first`` on close-on-exec."""
     result = _libc.syscall(
-        ctypes.c_long(_CLOSE_RANGE), ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), ctypes.c_uint(_CLOSE_RANGE_CLOEXEC)
+        ctypes.c_long(_CLOSE_RANGE),
+        ctypes.c_uint(first),
+        ctypes.c_uint(0xFFFFFFFF),
+        ctypes.c_uint(_CLOSE_RANGE_CLOEXEC),
     )
     if result == 0:
         return

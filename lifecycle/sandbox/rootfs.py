@@ -50,8 +50,8 @@ def become_root(spec: RunSpec, plan: Plan, rung: Rung) -> None:
     kernel.pivot_root(".", ".")
     os.fchdir(old)
     os.close(old)
-    if rung.name == "mountns":  # device nodes that came in an image's layers must not open the host's disks
-        kernel.mount(None, "/", None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NODEV | _flags_of("/"))
+    # device nodes that came in an image's layers must not open the host's disks
+    kernel.mount(None, "/", None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NODEV | _flags_of("/"))
     _mount_proc(plan, rung)
     _mount_dev(plan)
     _mount_sys(plan, spec)
