@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle.buildpack.labels import AppMetadata, RunImageMetadata
-from lifecycle.buildpack.layers import LayerMetadata, LayerTypes, StoredBuildpack, StoredLayer
+from lifecycle.buildpack.layers import LayerMetadata, LayerTypes, StoredBuildpack, StoredLayer, bad_layer_name
 from lifecycle.buildpack.target import BaseTarget, Distro
 from lifecycle.oci import BadDigest, Digest
 from lifecycle.platform.errors import BadContractFile
@@ -130,6 +130,9 @@ def _run_image(table: Table) -> RunImageMetadata:
 
 def _buildpack(table: Table) -> StoredBuildpack:
     layers, store = table.table("layers"), table.table("store")
+    for name in layers.data:
+        if reason := bad_layer_name(name):
+            raise layers.error(name, reason)
     return StoredBuildpack(
         table.required("key"),
         table.text("version"),

@@ -137,9 +137,10 @@ class RunImage:
 def name_without_digest(image: str) -> str:
     """``image`` in full (``docker.io/library/x:latest``) without its digest; as given when it is no reference."""
     try:
-        return str(Reference.parse(image.partition("@")[0]))
+        reference = Reference.parse(image.partition("@")[0])
     except BadReference:
         return image
+    return f"{reference.registry}/{reference.repository}:{reference.tag or 'latest'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Where the app's source comes from, and what of it goes into the build."""
