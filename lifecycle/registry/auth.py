@@ -120,6 +120,11 @@ class Authorizer:
                 scope = challenge.parameters.get("scope", "")
                 self._asked_for = merge_scopes([*self._asked_for, *scope.split()])
 
+    @property
+    def challenged(self) -> bool:
+        """True once the registry asked for credentials."""
+        return bool(self._challenges)
+
     def header(self, repository: str, scopes: Scopes) -> str | None:
         """The Authorization header for a request, or None to send none; raises Unauthorized and what a fetch raises."""
         with self._lock:

@@ -6,15 +6,13 @@ Source: OCI distribution-spec v1.1.
 from __future__ import annotations
 
 import contextlib
-import json
-import re
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO, Literal, TypeVar, cast
+from typing import BinaryIO, Literal, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from lifecycle.events import Message, NullSink, Sink
-from lifecycle.oci import BadDigest, Descriptor, Digest, DigestMismatch, Reference, mediatypes
+from lifecycle.oci import BadDigest, Descriptor, Dialect, Digest, DigestMismatch, Index, Reference, mediatypes
 from lifecycle.registry.blobs import BlobReader
 from lifecycle.registry.credentials import Keychain
 from lifecycle.registry.errors import (
@@ -28,6 +26,7 @@ from lifecycle.registry.errors import (
     is_web_page,
 )
 from lifecycle.registry.keychain import default_keychain
+from lifecycle.registry.listing import as_referrer, fallback_tag, list_referrers, list_tags, subject_of
 from lifecycle.registry.mirrors import read_places
 from lifecycle.registry.progress import BlobProgress
 from lifecycle.registry.session import Access, Session
@@ -36,10 +35,7 @@ from lifecycle.registry.transport import Answer
 from lifecycle.registry.upload import Open, Upload
 
 MANIFEST_LIMIT = 8 << 20
-_LIST_LIMIT = 16 << 20
-_PAGE_LIMIT = 10_000
 _REMEMBERED_MANIFESTS = 512
-_NEXT_LINK = re.compile(r"<([^>]*)>\s*;[^,]*\brel=\"?next\"?", re.IGNORECASE)
 
 Pushed = Literal["exists", "mounted", "uploaded"]
 T = TypeVar("T")
@@ -123,7 +119,7 @@ class RegistryClient:
 
     def tags(self, ref: Reference) -> list[str]:
         """The tags of the repository, in the registry's order."""
-        return self._read(ref, self._tags)
+        return self._read(ref, lambda place: list_tags(self._session, place))
 
     def referrers(self, ref: Reference, digest: Digest, artifact_type: str | None = None) -> list[Descriptor]:
         """The manifests whose subject is ``digest``, by the referrers API or, without it, the fallback tag."""
@@ -152,8 +148,8 @@ class RegistryClient:
         if said and said != str(digest):
             raise DigestMismatch(what, why=f"the registry says its digest is {said}, sent was {digest}")
         self._keep_manifest(ref, digest, data, media_type)
-        if not has_referrers and b'"subject"' in data:
-            self._put_fallback_referrer(ref, digest, data, media_type)
+        if not has_referrers:
+            self._list_by_tag(ref, data, media_type)
         return digest
 
     def push_blob(
@@ -357,87 +353,30 @@ class RegistryClient:
             return False, url, answer.header("oci-chunk-min-length")
         return False, None, None
 
-    def _tags(self, ref: Reference) -> list[str]:
-        what = f"The tags of {ref.name} cannot be listed"
-        found: list[str] = []
-        for data in self._pages(ref, f"/v2/{ref.repository}/tags/list?n=1000", what):
-            tags = data.get("tags") or []
-            if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-                raise BadAnswer(what, why="the list of tags is not a list of strings")
-            found += tags
-        return found
-
     def _referrers(self, ref: Reference, digest: Digest, artifact_type: str | None) -> list[Descriptor]:
-        what = f"The referrers of {ref.name}@{digest} cannot be listed"
-        query = "?" + urlencode({"artifactType": artifact_type}, safe="/") if artifact_type else ""
         try:
-            pages = list(self._pages(ref, f"/v2/{ref.repository}/referrers/{digest}{query}", what))
+            found = list_referrers(self._session, ref, digest, artifact_type)
         except (NotFound, NotARegistry, Refused):
-            pages = [self._fallback_index(ref, digest)]
-        found = [Descriptor.from_json(item) for page in pages for item in page.get("manifests") or []]
+            found = self._fallback_referrers(ref, digest)
         return [item for item in found if artifact_type in (None, item.artifact_type)]
 
-    def _pages(self, ref: Reference, path: str, what: str) -> Iterable[dict[str, Any]]:
-        """The JSON objects of a list and of those that its Link headers lead to; each page is asked for once."""
-        endpoint = self._session.endpoint(ref.registry)
-        url: str | None = endpoint.url(path)
-        seen: set[str] = set()
-        while url:
-            if url in seen or len(seen) >= _PAGE_LIMIT or not endpoint.owns(url):
-                raise BadAnswer(what, why="its pages lead nowhere", url=url)
-            seen.add(url)
-            answer = self._session.request("GET", Access.pull(ref), url, what=what)
-            if answer.status != 200:
-                raise answer.error(what)
-            body = answer.read(_LIST_LIMIT)
-            if is_web_page(answer.header("content-type"), body):
-                raise NotARegistry(what, why=f"{ref.registry} answered with a web page", **answer.place)
-            try:
-                data = json.loads(body)
-            except (ValueError, RecursionError) as error:
-                raise BadAnswer(what, why="the answer is not JSON", **answer.place) from error
-            if not isinstance(data, dict):
-                raise BadAnswer(what, why="the answer is not a JSON object", **answer.place)
-            yield data
-            link = _NEXT_LINK.search(answer.header("link") or "")
-            url = endpoint.resolve(link[1], answer.url) if link else None
-
-    def _fallback_index(self, ref: Reference, digest: Digest) -> dict[str, Any]:
-        tag = ref.with_tag(f"{digest.algorithm}-{digest.hex}"[:128])
+    def _fallback_referrers(self, ref: Reference, digest: Digest) -> list[Descriptor]:
         try:
-            data, _, _ = self._manifest(tag, (mediatypes.OCI_INDEX,))
+            data, media_type, _ = self._manifest(fallback_tag(ref, digest), (mediatypes.OCI_INDEX,))
         except NotFound:
-            return {}
-        try:
-            index = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise BadAnswer(f"{tag} is not an index of referrers") from error
-        return index if isinstance(index, dict) else {}
+            return []
+        return list(Index.parse(data, media_type).manifests)
 
-    def _put_fallback_referrer(self, ref: Reference, digest: Digest, data: bytes, media_type: str) -> None:
-        """List a manifest with a subject under the subject's fallback tag. Source: "Referrers Tag Schema"."""
-        document = json.loads(data)
-        if not isinstance(document.get("subject"), dict):
+    def _list_by_tag(self, ref: Reference, data: bytes, media_type: str) -> None:
+        """List a manifest with a subject under the subject's tag, for a registry without the referrers API."""
+        subject = subject_of(data)
+        if subject is None:
             return
-        subject = Digest.parse(document["subject"].get("digest"))
-        config = document.get("config") if isinstance(document.get("config"), dict) else {}
-        own = Descriptor(
-            media_type,
-            digest,
-            len(data),
-            annotations=document.get("annotations") or {},
-            artifact_type=document.get("artifactType") or config.get("mediaType") or "",
-        )
-        listed = [Descriptor.from_json(item) for item in self._fallback_index(ref, subject).get("manifests") or []]
-        if any(item.digest == digest for item in listed):
-            return
-        index = {
-            "schemaVersion": 2,
-            "mediaType": mediatypes.OCI_INDEX,
-            "manifests": [item.to_json() for item in (*listed, own)],
-        }
-        tag = ref.with_tag(f"{subject.algorithm}-{subject.hex}"[:128])
-        self.put_manifest(tag, json.dumps(index, separators=(",", ":")).encode(), mediatypes.OCI_INDEX)
+        own = as_referrer(data, media_type)
+        listed = self._fallback_referrers(ref, subject)
+        if own.digest not in {item.digest for item in listed}:
+            index = Index.build(Dialect.OCI, [*listed, own])
+            self.put_manifest(fallback_tag(ref, subject), index.raw, index.media_type)
 
     def _knows(self, ref: Reference, digest: Digest) -> bool:
         with self._lock:

@@ -1,0 +1,1 @@
+"""Shipped fakes with behaviour, for our own tests and for those who build on pylife."""
