@@ -6,7 +6,8 @@ import signal
 import sys
 from types import FrameType
 
-from lifecycle.cli.program import Terminated, run
+from lifecycle.cli.command import Terminated
+from lifecycle.cli.program import run
 
 __all__ = ["main", "run"]
 

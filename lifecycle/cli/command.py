@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Terminated(BaseException):
+    """SIGTERM arrived: unwind, so that temporary files and processes go too."""
+
+
 class Session:
     """One run of one command: how it talks, what it was told and what it works on. Settings and ports open late."""
 
@@ -120,7 +124,13 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A command made of commands (``pylife registry serve``)."""
+    """A command made of commands (``pylife registry serve``); without one it shows its help and counts as misused."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -10,15 +10,11 @@ from collections.abc import Sequence
 
 import click
 
-from lifecycle.cli.command import Group, Session
+from lifecycle.cli.command import Group, Session, Terminated
 from lifecycle.cli.failure import as_pylife_error, internal_error
 from lifecycle.cli.table import BY_NAME, ROWS
 
 INTERRUPTED = 130
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived: unwind, so that temporary files and processes go too."""
 
 
 class Program(Group):

@@ -10,7 +10,7 @@ from lifecycle.cli.text import size, table
 @json_flag
 def images(session: Session, as_json: bool) -> None:
     """List the images in the local store."""
-    from lifecycle.app.images import list_images
+    from lifecycle.app.local import list_images
 
     found = list_images(session.ports.store)
     if as_json:

@@ -11,7 +11,7 @@ from lifecycle.cli.command import Session, command
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def rmi(session: Session, names: tuple[str, ...]) -> None:
     """Remove names from the local store; `pylife gc` then frees the disk. One unknown name, and none is removed."""
-    from lifecycle.app.images import remove
+    from lifecycle.app.local import remove
     from lifecycle.oci import Reference
 
     refs = [Reference.parse(name) for name in names]

@@ -12,7 +12,7 @@ from lifecycle.cli.command import Session, command
 @click.argument("new", nargs=-1, required=True)
 def tag(session: Session, name: str, new: tuple[str, ...]) -> None:
     """Give the image NAME in the local store other names too. An image that had one of them loses it."""
-    from lifecycle.app.images import tag as give
+    from lifecycle.app.local import tag as give
     from lifecycle.oci import Reference
 
     refs = [Reference.parse(text) for text in new]

@@ -74,10 +74,15 @@ def test_every_command_has_common_options_and_an_example(capsys: pytest.CaptureF
             assert expected in out, f"{words} --help lacks {expected}"
 
 
-def test_program_without_arguments_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([]) == 2
+@pytest.mark.parametrize(("arguments", "text"), [([], "Make images:"), (["registry"], "serve")])
+def test_group_without_a_command_shows_its_help_on_stderr(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], text: str
+) -> None:
+    assert run(arguments) == 2
     captured = capsys.readouterr()
-    assert "Make images:" in captured.out + captured.err
+    assert captured.out == ""
+    assert text in captured.err
+    assert "error:" not in captured.err
 
 
 @pytest.mark.parametrize(
