@@ -34,10 +34,14 @@ class Fault:
 
 
 class RegistryError(PylifeError):
-    """A registry could not do what was asked. ``url`` is redacted; ``faults`` are the registry's own codes."""
+    """A registry could not do what was asked. ``url`` is redacted; ``faults`` are the registry's own codes.
+
+    ``final`` is True once trying again has been given up: an outer loop must not begin anew.
+    """
 
     code = "registry.failed"
     fix = "Look at the registry's own log for this request, then try again."
+    final: bool = False
 
     def __init__(
         self,

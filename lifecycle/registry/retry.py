@@ -52,9 +52,9 @@ class Patience:
         limit = self._settings.attempts
         if isinstance(error, Unreachable) and not error.connected:
             limit = min(limit, _CONNECT_ATTEMPTS)
-        if self._failures >= limit:
-            raise error
-        if retry_after is not None and retry_after > self._settings.longest_wait:
+        too_long = retry_after is not None and retry_after > self._settings.longest_wait
+        if error.final or too_long or self._failures >= limit:
+            error.final = True
             raise error
         ceiling = min(self._settings.longest_backoff, self._settings.backoff * 2 ** (self._failures - 1))
         pause = random.uniform(0, ceiling) + (retry_after or 0.0)
