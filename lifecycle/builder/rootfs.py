@@ -1,0 +1,99 @@
+"""From the tree that mmdebstrap made to the members of a layer: the same packages, the same bytes.
+
+What belongs to one machine or one moment is left out, times are fixed, and the CNB user and the package list put in.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import BinaryIO
+
+from lifecycle.archive import EPOCH_1980, Entry, Kind, Member
+from lifecycle.builder.definition import BadStack, User
+
+PACKAGE_LIST = b"usr/share/pylife/packages.json"
+_SHADOW_DAY = b"3652"  # 1980-01-01, in days
+_STATUS = b"var/lib/dpkg/status"
+
+
+def rootfs_members(
+    archive: Iterable[tuple[Entry, BinaryIO]], user: User, drop: Sequence[str], packages: dict[str, str]
+) -> Iterator[Member]:
+    """The members of the layer, in the order of ``archive``; ``packages`` is filled with name → version on the way."""
+    dropped = _matcher(drop)
+    gone: set[bytes] = set()
+    for entry, stream in archive:
+        if entry.name == b"." or entry.kind in (Kind.CHAR, Kind.BLOCK, Kind.FIFO):
+            continue
+        if dropped(entry.name):
+            gone.add(entry.name)
+            continue
+        if entry.kind is Kind.HARDLINK and entry.linkname in gone:
+            raise BadStack(
+                f"{entry.linkname.decode(errors='replace')} cannot be dropped",
+                why=f"{entry.name.decode(errors='replace')} is the same file",
+                fix="Drop both names, or none.",
+            )
+        entry = replace(entry, mtime=EPOCH_1980)
+        if entry.kind is not Kind.FILE:
+            yield entry, None
+        elif (edit := _edited(entry.name, user)) is not None:
+            data = edit(stream.read())
+            yield replace(entry, size=len(data)), data
+        elif entry.name == _STATUS:
+            data = stream.read()
+            packages.update(installed(data))
+            yield entry, data
+        else:
+            yield entry, lambda stream=stream: stream  # type: ignore[misc]
+    yield from _own(user, packages)
+
+
+def _matcher(patterns: Iterable[str]) -> Callable[[bytes], object]:
+    joined = "|".join(fnmatch.translate(pattern) for pattern in patterns)
+    return re.compile(joined.encode() if joined else rb"(?!)").match
+
+
+def _edited(name: bytes, user: User) -> Callable[[bytes], bytes] | None:
+    """How the file ``name`` is changed so that the CNB user exists; None when it stays as it is."""
+    person, group = user.name.encode(), user.name.encode()
+    uid, gid, home = b"%d" % user.uid, b"%d" % user.gid, user.home.encode()
+    lines = {
+        b"etc/passwd": b":".join((person, b"x", uid, gid, b"", home, b"/bin/bash")),
+        b"etc/group": b":".join((group, b"x", gid, b"")),
+        b"etc/shadow": b":".join((person, b"!", _SHADOW_DAY, b"0", b"99999", b"7", b"", b"", b"")),
+        b"etc/gshadow": b":".join((group, b"!", b"", b"")),
+    }
+    if name not in lines:
+        return None
+
+    def edit(data: bytes) -> bytes:
+        rows = [row for row in data.splitlines() if row]
+        if name == b"etc/shadow":  # the day on which a password was set is the day of this build
+            rows = [b":".join((*row.split(b":")[:2], _SHADOW_DAY, *row.split(b":")[3:])) for row in rows]
+        return b"\n".join((*rows, lines[name])) + b"\n"
+
+    return edit
+
+
+def installed(status: bytes) -> dict[str, str]:
+    """Package → version of everything that a dpkg status file has as installed; foreign architectures as ``name:arch``."""
+    packages = {}
+    for paragraph in status.decode("utf-8", "replace").split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
+        if fields.get("Status", "").endswith(" installed"):
+            packages[fields["Package"]] = fields["Version"]
+    return dict(sorted(packages.items()))
+
+
+def _own(user: User, packages: dict[str, str]) -> Iterator[Member]:
+    """What the distribution does not bring: the user's home, and the list of packages."""
+    home = user.home.strip("/").encode()
+    yield Entry(home, Kind.DIR, 0o755, user.uid, user.gid), None
+    data = json.dumps(packages, indent=0, sort_keys=True).encode() + b"\n"
+    yield Entry(PACKAGE_LIST.rpartition(b"/")[0], Kind.DIR, 0o755), None
+    yield Entry(PACKAGE_LIST, Kind.FILE, 0o644, size=len(data)), data

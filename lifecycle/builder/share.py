@@ -1,0 +1,20 @@
+"""Where the data that comes with pylife is: buildpacks, stacks, the default builder.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lifecycle
+
+
+def shared(name: str) -> Path:
+    """The path of ``name`` (``builder.toml``, ``buildpacks``, ``stacks``): in a checkout the repository's own file,
+    in an installation the copy inside the package."""
+    package = Path(lifecycle.__file__).resolve().parent
+    installed = package / "share" / name
+    return installed if installed.exists() else package.parent / name
+
+
+def launcher_sources() -> tuple[Path, ...]:
+    """The C sources of the launcher, sorted by name."""
+    return tuple(sorted((Path(lifecycle.__file__).resolve().parent / "launcher").glob("*.[ch]")))

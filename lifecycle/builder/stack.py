@@ -1,0 +1,188 @@
+"""A stack as two images: one to build in, one to run on, both made of the same distribution's packages.
+
+Same package versions, same digests: from root, from an ordinary user, and from root in an unprivileged container.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.archive import EPOCH_1980, Profile, read_tar
+from lifecycle.builder.definition import Kind, StackDefinition
+from lifecycle.builder.mmdebstrap import bootstrap, choose_mode
+from lifecycle.builder.rootfs import rootfs_members
+from lifecycle.errors import PylifeError
+from lifecycle.events import Sink, step
+from lifecycle.image import Image, Ports, StorePlace, load, save, write_layer
+from lifecycle.oci import Dialect, History, ImageConfig, Platform, Reference
+from lifecycle.store import LocalStore
+
+CREATED = "1980-01-01T00:00:01Z"
+KEY_LABEL = "io.pylife.key"
+PACKAGES_LABEL = "io.buildpacks.base.packages"
+assert EPOCH_1980 == 315532801  # what CREATED says
+
+
+class NoStack(PylifeError):
+    """The images of a stack are not in the local store."""
+
+    code = "stack.not-made"
+    fix = "Make it: pylife stack create"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The two images of a stack, as they are in the local store under ``build_ref`` and ``run_ref``."""
+
+    definition: StackDefinition
+    build_image: Image
+    run_image: Image
+
+    @property
+    def build_ref(self) -> Reference:
+        return self.definition.reference("build")
+
+    @property
+    def run_ref(self) -> Reference:
+        return self.definition.reference("run")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stack as plain data: what ``pylife stack create|list|inspect --json`` shows."""
+        return {
+            "id": self.definition.id,
+            "name": self.definition.name,
+            "description": self.definition.description,
+            "build_image": image_dict(self.build_ref, self.build_image),
+            "run_image": image_dict(self.run_ref, self.run_image),
+        }
+
+
+def image_dict(ref: Reference, image: Image) -> dict[str, Any]:
+    """An image of the local store as plain data. ``size`` is in bytes, compressed."""
+    labels = image.config.labels
+    return {
+        "name": ref.familiar,
+        "digest": str(image.digest),
+        "size": image.size,
+        "user": image.config.user,
+        "packages": json.loads(labels.get(PACKAGES_LABEL, "{}")),
+        "labels": {key: value for key, value in labels.items() if key != PACKAGES_LABEL},
+    }
+
+
+def create_stack(
+    stack: StackDefinition,
+    store: LocalStore,
+    sink: Sink,
+    *,
+    mirror: str = "",
+    profile: Profile = Profile.GZIP_FAST,
+    kinds: tuple[Kind, ...] = ("build", "run"),
+) -> dict[Kind, Image]:
+    """Make the images anew, side by side, and name them in the store.
+
+    ``mirror`` is where the packages come from: a URL, an apt source line or a file of them, or several of these
+    separated by commas or line breaks; empty for Debian's own. Raises the errors of ``mmdebstrap``.
+    """
+    choose_mode()  # fail before any step begins
+    with store.hold(), ThreadPoolExecutor(len(kinds)) as pool:
+        running = {kind: pool.submit(_create, stack, kind, store, sink, mirror, profile) for kind in kinds}
+        images = {kind: future.result() for kind, future in running.items()}
+        for kind, image in images.items():
+            save(image, StorePlace(stack.reference(kind)), Ports(store), sink)
+    return images
+
+
+def _create(stack: StackDefinition, kind: Kind, store: LocalStore, sink: Sink, mirror: str, profile: Profile) -> Image:
+    packages: dict[str, str] = {}
+    with step(sink, f"stack/{kind}", f"Making the {kind} image of {stack.name} from Debian packages") as handle:
+        with bootstrap(stack, kind, sink, handle, mirror) as stream:
+            members = rootfs_members(read_tar(stream), stack.user, stack.image(kind).drop, packages)
+            layer = write_layer(members, store, profile=profile)
+        handle.detail = f"{len(packages)} packages, {layer.descriptor.size / 1e6:.0f} MB"
+    config = _config(stack, kind, packages).with_layers(
+        [layer.diff_id], [History(CREATED, f"pylife stack create: {stack.name}, {kind} image")]
+    )
+    return Image(config, (layer,), Dialect.OCI)
+
+
+def _config(stack: StackDefinition, kind: Kind, packages: Mapping[str, str]) -> ImageConfig:
+    """The configuration of an image, still without its layer. Source: CNB platform.md, "Build Image", "Run Image"."""
+    user = stack.user
+    env = dict(stack.env)
+    labels = {
+        "io.buildpacks.base.id": stack.id,
+        "io.buildpacks.base.distro.name": stack.distro[0],
+        "io.buildpacks.base.distro.version": stack.distro[1],
+        "io.buildpacks.base.maintainer": stack.maintainer,
+        "io.buildpacks.base.description": f"{stack.description}, {kind} image",
+        "io.buildpacks.stack.id": stack.id,
+        "io.buildpacks.rebasable": "true",
+        "org.opencontainers.image.title": f"{stack.name}-{kind}",
+        PACKAGES_LABEL: json.dumps(dict(packages), separators=(",", ":"), sort_keys=True),
+        KEY_LABEL: stack.key(kind),
+        **stack.labels,
+    }
+    if kind == "build":
+        env |= {"CNB_USER_ID": str(user.uid), "CNB_GROUP_ID": str(user.gid), "CNB_STACK_ID": stack.id}
+        del labels["io.buildpacks.rebasable"]
+    config = ImageConfig.empty(Platform.host()).with_data(created=CREATED)
+    return config.with_container(
+        User=f"{user.uid}:{user.gid}",
+        Env=[f"{name}={value}" for name, value in sorted(env.items())],
+        Labels=dict(sorted(labels.items())),
+    )
+
+
+def find_image(stack: StackDefinition, kind: Kind, store: LocalStore) -> Image | None:
+    """The image in the store, whatever definition it was made from; None when it is not there."""
+    ref = stack.reference(kind)
+    if store.get(ref) is None:
+        return None
+    image = load(StorePlace(ref), Ports(store))
+    return image if isinstance(image, Image) else None
+
+
+def ensure_stack(stack: StackDefinition, store: LocalStore, sink: Sink, *, mirror: str = "") -> Stack:
+    """The stack, of which only those images are made that are missing or whose definition changed."""
+    kinds: tuple[Kind, ...] = ("build", "run")
+    have = {kind: find_image(stack, kind, store) for kind in kinds}
+    stale = tuple(
+        kind for kind in kinds if (image := have[kind]) is None or image.config.labels.get(KEY_LABEL) != stack.key(kind)
+    )
+    made = create_stack(stack, store, sink, mirror=mirror, kinds=stale) if stale else {}
+    images = {**have, **made}
+    return Stack(stack, _there(images["build"], stack), _there(images["run"], stack))
+
+
+def inspect_stack(stack: StackDefinition, store: LocalStore) -> Stack:
+    """The stack as it is in the store; raises NoStack when an image is missing."""
+    return Stack(
+        stack, _there(find_image(stack, "build", store), stack), _there(find_image(stack, "run", store), stack)
+    )
+
+
+def list_stacks(store: LocalStore) -> list[dict[str, Any]]:
+    """Every image in the store that is half of a stack, paired by stack id, as plain data sorted by id."""
+    found: dict[str, dict[str, Any]] = {}
+    for ref, _ in store.items():
+        image = load(StorePlace(ref), Ports(store))
+        if not isinstance(image, Image):
+            continue
+        title = image.config.labels.get("org.opencontainers.image.title", "")
+        stack_id = image.config.labels.get("io.buildpacks.base.id", "")
+        for kind in ("build", "run"):
+            if KEY_LABEL in image.config.labels and ref.repository == f"pylife/{title}" and title.endswith(f"-{kind}"):
+                row = found.setdefault(stack_id, {"id": stack_id, "name": title.removesuffix(f"-{kind}")})
+                row[f"{kind}_image"] = image_dict(ref, image)
+    return [found[key] for key in sorted(found)]
+
+
+def _there(image: Image | None, stack: StackDefinition) -> Image:
+    if image is None:
+        raise NoStack(f"The images of the stack {stack.name} are not in the local store")
+    return image
