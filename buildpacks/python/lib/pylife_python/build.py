@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from pylife_python.checks import check_requirements, check_virtualenv
-from pylife_python.version import choose
 from pylife_sdk.context import Build
 from pylife_sdk.layer import Layer
 from pylife_sdk.output import heading, note, warn
+
+from pylife_python.checks import check_requirements, check_virtualenv
+from pylife_python.version import choose
 
 
 def build(context: Build) -> None:

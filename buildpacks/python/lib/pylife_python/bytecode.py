@@ -15,7 +15,6 @@ import marshal
 import os
 import sys
 import warnings
-from importlib import _bootstrap_external
 from types import CodeType
 
 UNCHECKED = 0b01
@@ -62,7 +61,7 @@ def compile_file(path: str, old: str = "") -> None:
             return
         held: list[object] = []
         _hold_strings(code, held)
-        bytecode = _bootstrap_external._code_to_hash_pyc(code, source_hash, False)
+        bytecode = head + marshal.dumps(code)
         del held
     target = importlib.util.cache_from_source(path)
     os.makedirs(os.path.dirname(target), exist_ok=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
+
+from pylife_sdk.output import fail, listing, note
 
 from pylife_python.detect import MISSPELT
-from pylife_sdk.output import fail, listing, note
 
 _OTHER_MANAGERS = {
     "uv.lock": "uv export --no-dev --no-emit-project -o requirements.txt",
@@ -22,11 +24,15 @@ _OTHER_MANAGERS = {
 def check_requirements(app: str) -> str:
     """The path of the app's requirements.txt. Raises ``Failure`` when it has none, with the likely reason."""
     path = os.path.join(app, "requirements.txt")
-    if os.path.isfile(path):
-        others = [name for name in _OTHER_MANAGERS if name.endswith((".lock", "Pipfile")) and _has(app, name)]
-        if others:
-            note(f"requirements.txt is installed; {', '.join(others)} are left aside.")
-        return path
+    if not os.path.isfile(path):
+        _explain_missing(app)
+    others = [name for name in _OTHER_MANAGERS if name.endswith((".lock", "Pipfile")) and _has(app, name)]
+    if others:
+        note(f"requirements.txt is installed; {', '.join(others)} are left aside.")
+    return path
+
+
+def _explain_missing(app: str) -> NoReturn:
     for name in MISSPELT:
         if _has(app, name):
             fail(

@@ -62,8 +62,10 @@ def network_reason(output: str) -> tuple[str, str] | None:
     if _TLS.search(output):
         return (
             "the server's certificate is not trusted here.",
-            "If a proxy of your company signs certificates, give its CA file to the build:\n"
-            "pylife build --ca-file /path/to/company-ca.pem ...",
+            (
+                "If a proxy of your company signs certificates, give its CA file to the build:\n"
+                "pylife build --ca-file /path/to/company-ca.pem ..."
+            ),
         )
     if _REFUSED.search(output):
         return (
@@ -73,8 +75,10 @@ def network_reason(output: str) -> tuple[str, str] | None:
     if _NETWORK.search(output):
         return (
             "the package index cannot be reached.",
-            "Check the network, and HTTPS_PROXY, NO_PROXY and PIP_INDEX_URL in the environment of pylife build. "
-            "With --network none a build has no network: packages must then come from PIP_FIND_LINKS.",
+            (
+                "Check the network, and HTTPS_PROXY, NO_PROXY and PIP_INDEX_URL in the environment of pylife build. "
+                "With --network none a build has no network: packages must then come from PIP_FIND_LINKS."
+            ),
         )
     return None
 
@@ -133,7 +137,7 @@ def explain(output: str, requirements: str) -> NoReturn:
             found=tail,
             fix="Loosen one of the requirements named above so that both sides agree.",
         )
-    if "Couldn't parse requirement" in output or "Unexpected" in output and "file at" in output:
+    if "Couldn't parse requirement" in output or ("Unexpected" in output and "file at" in output):
         fail(
             "python.requirements-syntax",
             f"A line of {requirements} is not a requirement that the installer understands.",

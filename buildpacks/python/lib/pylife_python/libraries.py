@@ -12,7 +12,16 @@ import struct
 from collections.abc import Iterable
 
 # glibc itself must be the run image's own: it belongs to the kernel interface and the loader, not to an app.
-_GLIBC = ("ld-linux", "libc.so", "libm.so", "libdl.so", "libpthread.so", "librt.so", "libresolv.so", "libutil.so")
+_GLIBC: tuple[str, ...] = (
+    "ld-linux",
+    "libc.so",
+    "libm.so",
+    "libdl.so",
+    "libpthread.so",
+    "librt.so",
+    "libresolv.so",
+    "libutil.so",
+)
 _GLIBC += ("libmvec.so", "libanl.so", "libBrokenLocale.so", "libthread_db.so", "libnss_")
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_STRSZ = 0, 1, 5, 10
 _PT_LOAD, _PT_DYNAMIC = 1, 2

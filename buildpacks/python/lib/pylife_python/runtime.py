@@ -13,12 +13,13 @@ import runpy
 import shutil
 import subprocess
 
-from pylife_python.libraries import closure, copy_libraries, elf_files
 from pylife_sdk.context import Build
 from pylife_sdk.layer import Layer, open_layer
 from pylife_sdk.output import note
 from pylife_sdk.sbom import Component, cyclonedx, spdx
 from pylife_sdk.tree import digest, tree_digest
+
+from pylife_python.libraries import closure, copy_libraries, elf_files
 
 RECIPE = "1"
 _PREFIX = "/usr"

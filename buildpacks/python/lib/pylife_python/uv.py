@@ -8,10 +8,11 @@ import subprocess
 import sys
 import zipfile
 
-from pylife_python.failures import network_reason
 from pylife_sdk.context import Build, write_file
 from pylife_sdk.layer import open_layer
 from pylife_sdk.output import fail, note
+
+from pylife_python.failures import network_reason
 
 VERSION = "0.13.8"
 _HASHES = {
@@ -75,8 +76,11 @@ def _fetch(directory: str, program: str, sha256: str) -> None:
             fix="If a package index of your own is set (PIP_INDEX_URL), it must offer the package uv.",
         )
     os.makedirs(os.path.dirname(program))
-    with zipfile.ZipFile(os.path.join(download, wheels[0])) as wheel, open(program, "wb") as file:
-        with wheel.open(_ARCHIVE) as packed:
-            shutil.copyfileobj(packed, file, 1 << 20)
+    with (
+        zipfile.ZipFile(os.path.join(download, wheels[0])) as wheel,
+        wheel.open(_ARCHIVE) as packed,
+        open(program, "wb") as file,
+    ):
+        shutil.copyfileobj(packed, file, 1 << 20)
     os.chmod(program, 0o755)
     shutil.rmtree(download)

@@ -12,16 +12,17 @@ import shutil
 import subprocess
 import sys
 
-from pylife_python import uv
-from pylife_python.failures import explain
-from pylife_python.libraries import closure, copy_libraries, elf_files
-from pylife_python.runtime import compile_tree
 from pylife_sdk.context import Build, read_bytes
 from pylife_sdk.layer import Layer, open_layer
 from pylife_sdk.output import note, warn
 from pylife_sdk.requirements import Requirements, read_requirements
 from pylife_sdk.sbom import cyclonedx, python_components, spdx
 from pylife_sdk.tree import digest, tree_digest
+
+from pylife_python import uv
+from pylife_python.failures import explain
+from pylife_python.libraries import closure, copy_libraries, elf_files
+from pylife_python.runtime import compile_tree
 
 RECIPE = "1"
 EPOCH = "315532801"
@@ -158,7 +159,7 @@ def _run(command: list[str], env: dict[str, str], cwd: str, requirements_path: s
 
 
 def _installer_env(build: Build) -> dict[str, str]:
-    """The environment of uv: the build's own with pip's settings said in uv's words, and nothing that moves the target."""
+    """The environment of uv: the build's own, pip's settings in uv's words, and nothing that moves the target."""
     aside = sorted(name for name in build.user_env() if _OURS.match(name))
     if aside:
         warn(f"{', '.join(aside)}: left aside while packages are installed; the layers decide it.")

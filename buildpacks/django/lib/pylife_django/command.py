@@ -1,0 +1,44 @@
+"""Running the project's manage.py in its virtual environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from pylife_sdk.output import note
+
+from pylife_django.failures import explain
+from pylife_django.project import Project
+
+
+def run_manage(project: Project, venv: str, arguments: list[str]) -> None:
+    """Runs ``manage.py`` with the user's environment, its lines passed on. Raises ``Failure`` when it fails."""
+    note(f"$ python manage.py {' '.join(arguments)}")
+    _run(project, venv, ["manage.py", *arguments], f"python manage.py {arguments[0]}", quiet=False)
+
+
+def run_quiet(project: Project, venv: str, arguments: list[str]) -> None:
+    """Runs a script beside manage.py without showing its lines. Raises ``Failure`` when it fails."""
+    _run(project, venv, arguments, "python manage.py collectstatic", quiet=True)
+
+
+def _run(project: Project, venv: str, arguments: list[str], command: str, *, quiet: bool) -> None:
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    seen: list[str] = []
+    with subprocess.Popen(
+        [os.path.join(venv, "bin", "python"), *arguments],
+        cwd=project.directory,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            seen.append(line)
+            if not quiet:
+                note(line.rstrip())
+    if process.returncode:
+        explain("".join(seen), command, project.settings)
