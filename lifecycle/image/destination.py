@@ -10,9 +10,9 @@ from typing import BinaryIO, Literal, Protocol
 from lifecycle.archive.entry import Entry, Kind
 from lifecycle.archive.writer import TarWriter
 from lifecycle.image.ports import Registry
-from lifecycle.oci import Descriptor, DigestMismatch, Reference, mediatypes
+from lifecycle.oci import Descriptor, Reference, mediatypes
 from lifecycle.store import DiskBlobs, Layout, LocalStore, Partial, copy_blob
-from lifecycle.store.blobs import put_bytes
+from lifecycle.store.blobs import put_bytes, verifying
 from lifecycle.store.dir import FlatDirectory
 from lifecycle.store.layout import INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION, index_entry
 from lifecycle.store.partial import sweep
@@ -141,12 +141,7 @@ class ArchiveDestination:
 
     def put_blob(self, descriptor: Descriptor, open_blob: Opener, origin: Reference | None) -> Put:
         entry = Entry(_member(descriptor), Kind.FILE, 0o644, size=descriptor.size)
-        with open_blob() as stream:
-            self._tar.add(entry, lambda: stream)
-            if not stream.closed and stream.read(1):
-                raise DigestMismatch(
-                    f"The blob {descriptor.digest} is damaged", why=f"it is longer than its {descriptor.size} bytes"
-                )
+        self._tar.add(entry, lambda: _whole(open_blob(), descriptor))
         return "sent"
 
     def put_document(self, descriptor: Descriptor, raw: bytes, *, top: bool) -> None:
@@ -189,6 +184,12 @@ class RegistryDestination(_Plain):
 
     def finish(self, top: Descriptor) -> None:
         return None  # the top document carried the tag
+
+
+def _whole(stream: BinaryIO, descriptor: Descriptor) -> BinaryIO:
+    """``stream``, failing before its last byte is given when it is not the blob: the archive's writer reads no
+    further than the size announced, where a reader that checks at the end would not get to it."""
+    return verifying(stream, descriptor.digest, descriptor.size)
 
 
 def _member(descriptor: Descriptor) -> bytes:

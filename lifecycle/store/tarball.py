@@ -88,7 +88,7 @@ class _Span(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = os.preadv(self._file.fileno(), [buffer[: self._left]], self._offset) if self._left else 0
+        count = os.preadv(self._file.fileno(), [memoryview(buffer)[: self._left]], self._offset) if self._left else 0
         self._offset += count
         self._left -= count
         return count

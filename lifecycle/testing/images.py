@@ -11,7 +11,7 @@ from lifecycle.image import Image, Layer, append, empty, write_layer
 from lifecycle.oci import Dialect, History, ImageConfig, Platform
 from lifecycle.store import LocalStore
 
-Files = Mapping[str, "bytes | str | None | Entry"]
+Files = Mapping[str, "bytes | str | Entry | None"]
 """Paths to content: bytes are a file, text is the target of a symbolic link, None is a directory."""
 
 AMD64 = Platform("linux", "amd64")
@@ -71,7 +71,7 @@ def random_image(
     platform: Platform = AMD64,
     dialect: Dialect = Dialect.OCI,
 ) -> Image:
-    """An image of ``layers`` layers with ``files`` incompressible files of ``size`` bytes each; same seed, same image."""
+    """An image of ``layers`` layers with ``files`` incompressible files of ``size`` bytes each, by a seed."""
     dice = random.Random(seed)
     stack: Sequence[Files] = [
         {f"layer{layer}/file{number}": dice.randbytes(size) for number in range(files)} for layer in range(layers)
