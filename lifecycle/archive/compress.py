@@ -7,13 +7,15 @@ import io
 import queue
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, ClassVar, Literal, Self, cast
 
-from lifecycle.archive.entry import SupportsWrite
+from lifecycle.archive.entry import Member, SupportsWrite
 from lifecycle.archive.errors import BadCompression, BadProfile
+from lifecycle.archive.writer import TarStyle, write_tar
 from lifecycle.oci.digest import Digest
 
 Codec = Literal["gzip", "zstd", "none"]
@@ -65,14 +67,17 @@ class LayerSums:
 
 
 class _Summed:
-    """Writes through to ``out``, and keeps the sha256 and length of what went by."""
+    """Writes through to ``out``, and keeps the sha256 and length of what went by; once ``muted``, drops it."""
 
     def __init__(self, out: SupportsWrite) -> None:
         self._out = out
         self.hash = hashlib.sha256()
         self.size = 0
+        self.muted = False
 
     def write(self, data: Any) -> int:
+        if self.muted:
+            return len(data)
         data = bytes(data)
         self.hash.update(data)
         self._out.write(data)
@@ -90,13 +95,12 @@ class _Threaded:
         self._compress, self._finish, self._out = compress, finish, out
         self._queue: queue.Queue[bytes | None] = queue.Queue(3)
         self._error: BaseException | None = None
-        self._stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         while (block := self._queue.get()) is not None:
-            if self._error is None and not self._stopped:
+            if self._error is None:
                 try:
                     self._out.write(self._compress(block))
                 except BaseException as error:
@@ -112,13 +116,7 @@ class _Threaded:
         self._thread.join()
         if self._error is not None:
             raise self._error
-        if not self._stopped:
-            self._out.write(self._finish())
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._queue.put(None)
-        self._thread.join()
+        self._out.write(self._finish())
 
 
 class _Igzip:
@@ -127,16 +125,11 @@ class _Igzip:
     def __init__(self, level: int, out: _Summed) -> None:
         from isal import igzip_threaded
 
-        # The buffered layer above ``raw`` would cut blocks where callers happen to cut their writes.
-        self._raw = igzip_threaded.open(out, "wb", compresslevel=level, threads=2, block_size=_BLOCK).raw
-        self.write: Callable[[bytes], object] = self._raw.write
-
-    def close(self) -> None:
-        self._raw.close()
-
-    def stop(self) -> None:
-        self._raw.stop()
-        self._raw._closed = True
+        open_threaded: Any = igzip_threaded.open
+        # Without the buffer on top, which would cut blocks where callers happen to cut their writes.
+        raw = open_threaded(out, "wb", compresslevel=level, threads=2, block_size=_BLOCK).detach()
+        self.write: Callable[[bytes], object] = raw.write
+        self.close: Callable[[], None] = raw.close
 
 
 class _Plain:
@@ -145,8 +138,6 @@ class _Plain:
 
     def close(self) -> None:
         return None
-
-    stop = close
 
 
 def _compressor(profile: Profile, out: _Summed) -> _Threaded | _Igzip | _Plain:
@@ -229,7 +220,9 @@ class LayerSink:
         """Drop what is pending and stop; does nothing after ``close``."""
         if self._open:
             self._open = False
-            self._packer.stop()
+            self._stored.muted = True
+            with suppress(Exception):
+                self._packer.close()
 
     def __enter__(self) -> Self:
         return self
@@ -239,6 +232,18 @@ class LayerSink:
             self.close()
         else:
             self.abort()
+
+
+def tar_digest(members: Iterable[Member], style: TarStyle) -> Digest:
+    """The diffID that these members have as an archive; nothing is compressed or kept."""
+    total = hashlib.sha256()
+
+    class _Hash:
+        def write(self, data: bytes) -> None:
+            total.update(data)
+
+    write_tar(members, _Hash(), style)
+    return Digest("sha256", total.hexdigest())
 
 
 class _Counted(io.RawIOBase):
@@ -252,7 +257,7 @@ class _Counted(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def read(self, size: int | None = -1, /) -> bytes:  # type: ignore[override]
+    def read(self, size: int | None = -1, /) -> bytes:
         if self._head:
             wanted = len(self._head) if size is None or size < 0 else size
             data, self._head = self._head[:wanted], self._head[wanted:]
@@ -273,14 +278,15 @@ class Decompressed(io.RawIOBase):
     def __init__(self, source: _Counted, codec: Codec) -> None:
         self._source = source
         self._codec = codec
-        self._faults: tuple[type[BaseException], ...] = (EOFError,)
+        self._faults: tuple[Any, ...] = (EOFError,)
         self._inner: Any = source
         if codec == "gzip":
             from isal import igzip, igzip_threaded, isal_zlib
 
-            self._faults += (igzip.BadGzipFile, isal_zlib.error)
+            self._faults = (EOFError, igzip.BadGzipFile, isal_zlib.error)
+            open_threaded: Any = igzip_threaded.open
             # Its thread unpacks ahead of the reader, up to two blocks.
-            self._inner = igzip_threaded.open(source, "rb", block_size=_BLOCK).raw
+            self._inner = open_threaded(source, "rb", block_size=_BLOCK).detach()
         elif codec == "zstd":
             zstd = _zstd()
             self._faults += (zstd.ZstdError,)
@@ -300,7 +306,7 @@ class Decompressed(io.RawIOBase):
                 f"The {self._codec} stream is damaged after {self._source.count} bytes", why=str(error) or None
             ) from error
 
-    def read(self, size: int | None = -1, /) -> bytes:  # type: ignore[override]
+    def read(self, size: int | None = -1, /) -> bytes:
         """Up to ``size`` bytes, none only at the end; everything when negative."""
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(_BLOCK), b""))

@@ -48,7 +48,7 @@ class Section(io.RawIOBase):
     def readable(self) -> bool:
         return not self.closed
 
-    def read(self, size: int | None = -1, /) -> bytes:  # type: ignore[override]
+    def read(self, size: int | None = -1, /) -> bytes:
         """Up to ``size`` bytes, fewer only at the end of what is at hand; all that is left when negative."""
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(_CHUNK), b""))
@@ -81,7 +81,7 @@ class SparseSection(io.RawIOBase):
     def readable(self) -> bool:
         return not self.closed
 
-    def read(self, size: int | None = -1, /) -> bytes:  # type: ignore[override]
+    def read(self, size: int | None = -1, /) -> bytes:
         """Up to ``size`` bytes of the file, zeros where it has holes."""
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(_CHUNK), b""))
@@ -108,12 +108,13 @@ class SparseSection(io.RawIOBase):
 class _Source:
     """A stream with a buffer in front, that knows how much was taken from it."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
         self._stream = stream
+        self._limits = limits
         self._buffer = b""
         self._at = 0
         self._before = 0
-        # A decompressor tells how many stored bytes it has taken; the ratio of a bomb is measured against those.
+        # A decompressor tells how many compressed bytes it has taken; a bomb is known by how much came of them.
         self._consumed = getattr(stream, "consumed", None)
 
     @property
@@ -121,15 +122,15 @@ class _Source:
         """How many bytes of the archive were taken."""
         return self._before + self._at
 
-    @property
-    def stored(self) -> int:
-        """How many bytes, compressed if the source is, were read to get this far."""
-        return int(self._consumed()) if self._consumed is not None else self._before + len(self._buffer)
-
     def _refill(self) -> bool:
         more = self._stream.read(_CHUNK)
         if not more:
             return False
+        if self._consumed is not None and self._before > self._limits.ratio_from:
+            taken = self._consumed()
+            if self._before > self._limits.ratio * taken:
+                why = f"{taken} compressed bytes became {self._before}, more than {self._limits.ratio} times as many"
+                raise LimitExceeded("The archive grows without measure when it is unpacked", why=why)
         self._before += self._at
         self._buffer = self._buffer[self._at :] + more if self._at < len(self._buffer) else more
         self._at = 0
@@ -180,7 +181,7 @@ def read_tar(stream: BinaryIO, limits: Limits | None = None) -> Iterator[tuple[E
 
 class _Reader:
     def __init__(self, stream: BinaryIO, limits: Limits) -> None:
-        self._source = _Source(stream)
+        self._source = _Source(stream, limits)
         self._limits = limits
         self._globals: Records = {}
         self._ids: dict[bytes, tuple[int, int, int]] = {}
@@ -189,7 +190,6 @@ class _Reader:
     def entries(self) -> Iterator[tuple[Entry, BinaryIO]]:
         source, limits = self._source, self._limits
         count = unpacked = 0
-        checked_ratio_at = limits.ratio_from
         while (block := self._header_block(count)) is not None:
             records: list[tuple[bytes, bytes]] = []
             longname = longlink = None
@@ -222,11 +222,9 @@ class _Reader:
                     raise LimitExceeded(f"The archive has more than {limits.entries} entries")
                 entry, stored, segments = self._entry(block, records, longname, longlink)
                 unpacked += entry.size
-                if unpacked > checked_ratio_at or unpacked > limits.unpacked:
-                    # Look at the stored size only where it matters, and after the content could have been read.
-                    if error := limits.too_many_bytes(unpacked, source.stored + min(stored, _CHUNK), entry.name):
-                        raise error
-                    checked_ratio_at = unpacked
+                if unpacked > limits.unpacked:
+                    shown = f"The archive is too large once unpacked, at {printable(entry.name)}"
+                    raise LimitExceeded(shown, why=f"its files come to more than {limits.unpacked} bytes")
                 if stored <= _WHOLE and segments is None:
                     data = source.take(stored)
                     if len(data) < stored or len(source.take(-stored & 511)) < (-stored & 511):
@@ -303,9 +301,7 @@ class _Reader:
         except ValueError:
             if not digits:
                 return 0
-            raise BadHeader(
-                f"The archive has a broken {what}: {printable(digits)}", where=self._where()
-            ) from None
+            raise BadHeader(f"The archive has a broken {what}: {printable(digits)}", where=self._where()) from None
 
     def _size(self, block: bytes) -> int:
         size = self._number(block[124:136], "size")

@@ -47,7 +47,7 @@ class OnDisk:
         self.sparse = sparse
 
     def __call__(self) -> BinaryIO:
-        return open(self.fd(), "rb", buffering=0)  # type: ignore[return-value]
+        return open(self.fd(), "rb", buffering=0)
 
     def fd(self) -> int:
         """A new file descriptor, for the caller to close."""

@@ -15,7 +15,15 @@ from lifecycle.archive.entry import Entry, Kind
 from lifecycle.archive.writer import TarStyle, TarWriter
 
 CASES = json.loads((Path(__file__).parent / "data" / "go_archive_tar.json").read_text())
-KINDS = {"0": Kind.FILE, "1": Kind.HARDLINK, "2": Kind.SYMLINK, "3": Kind.CHAR, "4": Kind.BLOCK, "5": Kind.DIR, "6": Kind.FIFO}
+KINDS = {
+    "0": Kind.FILE,
+    "1": Kind.HARDLINK,
+    "2": Kind.SYMLINK,
+    "3": Kind.CHAR,
+    "4": Kind.BLOCK,
+    "5": Kind.DIR,
+    "6": Kind.FIFO,
+}
 
 
 def entry_of(fields: dict[str, Any]) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lifecycle.archive.entry import EPOCH_1980, Entry, Kind, Member, printable
@@ -60,9 +60,7 @@ class _Walker:
         self._xattrs = xattrs
         self._first: dict[tuple[int, int], bytes] | None = {} if hard_links else None
 
-    def tree(
-        self, top: bytes, below: bytes, skip: Callable[[bytes], bool] | None, strip: int
-    ) -> Iterator[Member]:
+    def tree(self, top: bytes, below: bytes, skip: Callable[[bytes], bool] | None, strip: int) -> Iterator[Member]:
         """The members below directory ``top``, named ``below`` + their path; a stack, so that depth is no limit."""
         member = self.member
         stack = [(below, iter(_sorted_entries(top)))]
@@ -125,39 +123,16 @@ def cnb_dir_members(root_dir: Path | str, at: str, owner: Owner) -> Iterator[Mem
     given to ``owner``. Times fixed, hard links copied, extended attributes dropped. Write it in CNB style.
     Source: CNB Platform spec, "Exporter"; the entries are those of the official exporter.
     """
-    name = _name_in_root(at)
-    yield from _parents(root_dir, name)
+    name = name_in_root(at)
+    yield from parents(root_dir, name)
     top = os.path.join(os.fsencode(root_dir), name)
     if stat.S_ISLNK(_lstat(top).st_mode):
         raise UnsafeEntry(f"{printable(b'/' + name)} is a symbolic link", why="a layer must be a directory")
     yield from walk(os.fsdecode(top), prefix=name, owner=owner, hard_links=False, xattrs=False)
 
 
-def cnb_slice_members(root_dir: Path | str, app_dir: str, paths: Iterable[bytes], owner: Owner) -> Iterator[Member]:
-    """One slice of the application: the given files of ``app_dir``, each with the directories that lead to it.
-
-    ``paths`` are relative to ``app_dir``; a directory stands for itself, not for its content. Entries are in the
-    order of their full path as a string, so ``a-b`` comes before ``a/x``. No paths, no entries.
-    """
-    name = _name_in_root(app_dir)
-    wanted: set[bytes] = set()
-    for path in paths:
-        parts = _parts(path)
-        wanted.update(b"/".join(parts[:count]) for count in range(1, len(parts) + 1))
-        if not parts:
-            wanted.add(b"")
-    if not wanted:
-        return
-    yield from _parents(root_dir, name + b"/x")
-    top = os.path.join(os.fsencode(root_dir), name)
-    walker = _Walker(owner, EPOCH_1980, hard_links=False, xattrs=False)
-    for path in sorted(wanted - {b""}):
-        full = os.path.join(top, path)
-        if found := walker.member(name + b"/" + path, full, _lstat(full)):
-            yield found
-
-
-def _parents(root_dir: Path | str, name: bytes) -> Iterator[Member]:
+def parents(root_dir: Path | str, name: bytes) -> Iterator[Member]:
+    """The directories above ``name`` in ``root_dir``, with their own mode and owner; each must be a directory."""
     parts = name.split(b"/")[:-1]
     walker = _Walker(None, EPOCH_1980, hard_links=False, xattrs=False)
     path = os.fsencode(root_dir)
@@ -173,7 +148,8 @@ def _parents(root_dir: Path | str, name: bytes) -> Iterator[Member]:
             yield member
 
 
-def _name_in_root(at: str) -> bytes:
+def name_in_root(at: str) -> bytes:
+    """The absolute path ``at`` as an entry's name. Raises UnsafeEntry for the root and for ``..``."""
     parts = _parts(os.fsencode(at))
     if not parts:
         raise UnsafeEntry(f"{at!r} cannot be a layer's directory", why="it is the root itself")
