@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from lifecycle.errors import PylifeError
 from lifecycle.image.errors import ImageNotFound
 from lifecycle.image.image import ImageIndex
+from lifecycle.image.places import Place, RegistryPlace, locate
+from lifecycle.image.ports import Ports
 from lifecycle.image.source import StoreSource, read
 from lifecycle.oci import Descriptor, Reference
 from lifecycle.store import LocalStore
@@ -65,10 +67,24 @@ def need(store: LocalStore, ref: Reference) -> Descriptor:
     return descriptor
 
 
+def find(name: str, ports: Ports) -> Place:
+    """Where the image ``name`` is: the local store when it has it, else the place that the name says.
+
+    A bare name that the store does not have is never asked for at a registry. Raises ImageNotFound for it.
+    """
+    place = locate(name, ports)
+    if isinstance(place, RegistryPlace) and not place.ref.explicit and not name.startswith("docker://"):
+        need(ports.store, place.ref)
+    return place
+
+
 def not_in_store(ref: Reference, known: Sequence[str]) -> ImageNotFound:
     """The refusal of a name that the store does not have, among those that it has."""
     wanted = ref.with_default_tag().familiar
-    near = difflib.get_close_matches(wanted, known, 1)
+    # without the tag that everyone has, or two short names would look alike
+    near = difflib.get_close_matches(
+        wanted.removesuffix(":latest"), [name.removesuffix(":latest") for name in known], 1
+    )
     shown = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
     return ImageNotFound(
         f"There is no image {wanted} in the local store",

@@ -61,10 +61,10 @@ class Session:
             self._ports = open_ports(self.settings, self.renderer)
         return self._ports
 
-    def print(self, text: str) -> None:
-        """One line, or lines, of the result on stdout."""
+    def print(self, text: str, *, newline: bool = True) -> None:
+        """The result, or a part of it, on stdout."""
         self.renderer.pause()
-        click.echo(text)
+        click.echo(text, nl=newline)
 
     def say(self, text: str) -> None:
         """One sentence for the user that is not the result."""

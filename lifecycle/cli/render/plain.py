@@ -51,7 +51,8 @@ class QuietRenderer:
 class PlainRenderer(QuietRenderer):
     """One line when a step begins and ends, one per line of output, and progress every few seconds.
 
-    Steps below another one (``push/layer/3``) are told when they end; with ``verbose`` also when they begin.
+    A step that begins while another one is at work (a layer of a push) is told when it ends; with ``verbose`` also
+    when it begins.
     """
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,9 +65,10 @@ class PlainRenderer(QuietRenderer):
     def emit(self, event: Event) -> None:
         match event:
             case StepStarted(step, title):
+                inner = bool(self._titles)
                 self._titles[step] = title
                 self._told[step] = self._clock()
-                if self._verbose or "/" not in step:
+                if self._verbose or not inner:
                     self._write(f"==> {plain(title)}")
             case StepProgress(step):
                 now = self._clock()

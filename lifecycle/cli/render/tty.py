@@ -33,14 +33,17 @@ class TtyRenderer:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._titles: dict[str, str] = {}
+        self._inner: set[str] = set()  # steps that began while another one was at work
 
     def emit(self, event: Event) -> None:
         with self._lock:
             match event:
                 case StepStarted(step, title):
+                    if self._titles:
+                        self._inner.add(step)
                     self._titles[step] = plain(title)
                     self._tasks[step] = self._bars().add_task(
-                        self._titles[step], total=None, amount="", indent=_indent(step)
+                        self._titles[step], total=None, amount="", indent="  " if step in self._inner else ""
                     )
                 case StepProgress(step, done, total) if step in self._tasks:
                     self._bars().update(self._tasks[step], completed=done, total=total, amount=amount(event))
@@ -48,9 +51,10 @@ class TtyRenderer:
                     if step in self._tasks:
                         self._bars().remove_task(self._tasks.pop(step))
                     title = self._titles.pop(step, step)
-                    if "/" not in step or outcome == "failed" or self._verbose:
+                    if step not in self._inner or outcome == "failed" or self._verbose:
                         mark, style = _MARKS[outcome]
                         self._print(Text.assemble((mark, style), f" {title} ", (plain(ending(event)), "dim")))
+                    self._inner.discard(step)
                     if not self._tasks:
                         self.pause()
                 case Output(source, line):
@@ -101,10 +105,6 @@ class TtyRenderer:
 
     def _print(self, text: Text) -> None:
         self._console.print(text)
-
-
-def _indent(step: str) -> str:
-    return "  " * step.count("/")
 
 
 def _colour(source: str) -> str:
