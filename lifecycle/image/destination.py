@@ -174,8 +174,7 @@ class RegistryDestination(_Plain):
         self._ref = ref
 
     def put_blob(self, descriptor: Descriptor, open_blob: Opener, origin: Reference | None) -> Put:
-        near = origin is not None and origin.registry == self._ref.registry and origin.name != self._ref.name
-        done = self._registry.push_blob(self._ref, descriptor, open_blob, origin if near else None)
+        done = self._registry.push_blob(self._ref, descriptor, open_blob, origin)
         return {"exists": "present", "mounted": "mounted", "uploaded": "sent"}[done]  # type: ignore[return-value]
 
     def put_document(self, descriptor: Descriptor, raw: bytes, *, top: bool) -> None:

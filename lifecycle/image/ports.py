@@ -35,7 +35,9 @@ class Registry(Protocol):
         descriptor: Descriptor,
         open: Callable[[], BinaryIO],
         mount_from: Reference | None = None,
-    ) -> Pushed: ...
+    ) -> Pushed:
+        """Make the repository have the blob; ``mount_from`` counts only when it is of the same registry."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
