@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Literal
@@ -70,6 +71,14 @@ class Rung:
     def as_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
         return asdict(self)
+
+    @property
+    def storage_key(self) -> str:
+        """A file name for trees unpacked on this rung: ids on disk mean the same only under the same map."""
+        if self.ids == "all":
+            return "all"
+        owners = ",".join(f"{r.inside}-{r.outside}-{r.count}" for r in (*self.uid_map, *self.gid_map))
+        return f"{self.ids}-{hashlib.sha256(owners.encode()).hexdigest()[:8]}"
 
     def maps_user(self, uid: int) -> bool:
         """Whether a process can be given ``uid`` here (one id can stand for any single one)."""

@@ -18,6 +18,7 @@ import struct
 from typing import NoReturn
 
 from lifecycle.sandbox import kernel
+from lifecycle.sandbox.child import Terminal
 from lifecycle.sandbox.enter import ignore_terminal_signals
 from lifecycle.sandbox.keeper import Keeper
 from lifecycle.sandbox.plan import lay_out
@@ -26,6 +27,7 @@ from lifecycle.sandbox.spec import RunSpec
 from lifecycle.sandbox.stubs import Stubs
 
 _LENGTH = struct.Struct("=I")
+_TERMINALS: dict[str, Terminal] = {"none": "none", "shared": "shared", "foreground": "foreground"}
 
 
 def pack_request(spec: RunSpec, terminal: str) -> bytes:
@@ -125,7 +127,7 @@ class Spawner:
                 self._forget_everything_but(control)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                shape = "shared" if terminal == "shared" else "foreground" if terminal == "foreground" else "none"
+                shape = _TERMINALS.get(terminal, "none")
                 Keeper(spec, self._rung, plan, control, stdio, shape).run()
             finally:
                 os._exit(1)

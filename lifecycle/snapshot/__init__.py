@@ -1,0 +1,1 @@
+"""A root filesystem made from layers, and what changed in it."""

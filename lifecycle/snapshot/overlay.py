@@ -1,0 +1,240 @@
+"""Roots as overlay mounts: preparing costs one mount, and the upper directory is the list of changes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Literal, Protocol, Self
+
+from lifecycle.archive.extract import Ownership, Whiteouts
+from lifecycle.oci.digest import Digest
+from lifecycle.snapshot.base import Tree
+from lifecycle.snapshot.copying import Copier, attributes
+from lifecycle.snapshot.errors import MountFailed, SnapshotFailed
+from lifecycle.snapshot.layers import LayerShelf, Stratum, tree_stratum
+from lifecycle.snapshot.places import Lock, Yard
+from lifecycle.snapshot.taking import put_in_layout
+
+
+class Mounts(Protocol):
+    """The two mounts that roots need; ``sandbox.mounts`` has them."""
+
+    def overlay(self, directory: str, lowers: Sequence[str], upper: str, work: str, target: str) -> None: ...
+
+    def unmount(self, target: str) -> None: ...
+
+
+class OverlaySnapshots:
+    """A Snapshotter over overlayfs. Mounts live in this process's mount namespace and vanish with it.
+
+    ``home`` is a directory of this kind's own (rungs with other id maps need another); ``flavour`` the attributes
+    that overlayfs keeps its marks in.
+    """
+
+    def __init__(self, home: Path, mounts: Mounts, flavour: Literal["trusted", "user"], ownership: Ownership) -> None:
+        base = os.path.join(home, f"overlay-{flavour}")
+        marks = Whiteouts.OVERLAY_TRUSTED if flavour == "trusted" else Whiteouts.OVERLAY_USER
+        self._shelf = LayerShelf(base, ownership, marks)
+        self._yard = Yard(os.path.join(base, "roots"))
+        self._mounts = mounts
+        self._opaque = f"{flavour}.overlay.opaque"
+        self._own = ownership is Ownership.KEEP
+
+    def has(self, diff_id: Digest) -> bool:
+        return self._shelf.has(diff_id)
+
+    def unpack(self, diff_id: Digest, open_tar: Callable[[], BinaryIO]) -> None:
+        self._shelf.unpack(diff_id, open_tar)
+
+    def sweep(self) -> int:
+        return self._yard.sweep() + self._shelf.yard.sweep()
+
+    def collect(self, keep: Callable[[str], bool]) -> int:
+        return self._shelf.collect(keep)
+
+    def prepare(self, layers: Sequence[Digest], trees: Sequence[Tree] = (), *, writer_uid: int = 0) -> OverlayRoot:
+        strata, locks = self._shelf.hold(layers)
+        try:
+            strata += [tree_stratum(tree.root, tree.at) for tree in trees]
+            place, claim = self._yard.claim()
+        except BaseException:
+            for lock in locks:
+                lock.release()
+            raise
+        root = OverlayRoot(place, strata[::-1], self._mounts, self._opaque, self._own)
+        root.on_close = lambda: _let_go(self._yard, place, claim, locks)
+        try:
+            root.mount()
+        except OSError as error:
+            root.close()
+            raise MountFailed(
+                f"A root of {len(layers)} layers could not be mounted", why=f"{error.filename}: {error.strerror}"
+            ) from error
+        except BaseException:
+            root.close()
+            raise
+        return root
+
+
+def _let_go(yard: Yard, place: str, claim: Lock, locks: list[Lock]) -> None:
+    yard.drop(place, claim)
+    for lock in locks:
+        lock.release()
+
+
+class OverlayRoot:
+    """One overlay mount. ``strata`` are the lower trees, topmost first."""
+
+    def __init__(self, place: str, strata: list[Stratum], mounts: Mounts, opaque: str, own: bool) -> None:
+        self._place = place
+        self._strata = strata
+        self._mounts = mounts
+        self._opaque = opaque
+        self._own = own
+        self._upper = os.path.join(place, "upper")
+        self._merged = os.path.join(place, "root")
+        self._mounted = False
+        self._closed = False
+        self.on_close: Callable[[], None] = lambda: None
+
+    @property
+    def path(self) -> Path:
+        return Path(self._merged)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def mount(self) -> None:
+        """Make the mount and give the ways through it their owners and modes. Raises OSError."""
+        links = os.path.join(self._place, "l")
+        work = os.path.join(self._place, "work")
+        empty = os.path.join(self._place, "empty")
+        for directory in (links, work, empty, self._upper, self._merged):
+            os.mkdir(directory, 0o755)
+        # short names: a mount's options must fit into one page, and layers may be many
+        for number, path in enumerate([stratum.path for stratum in self._strata] or [empty]):
+            os.symlink(path, os.path.join(links, str(number)))
+        names = [str(number) for number in range(max(1, len(self._strata)))]
+        self._mounts.overlay(links, names, self._upper, work, self._merged)
+        self._mounted = True
+        for path in sorted({".", *(path for stratum in self._strata for path in stratum.implied)}):
+            self._settle(path)
+
+    def _settle(self, path: str) -> None:
+        """Give a directory the owner and mode of the topmost layer that really brings it."""
+        for stratum in self._strata:
+            here = os.path.join(stratum.path, path)
+            try:
+                wanted = os.lstat(here)
+            except OSError:
+                continue
+            if not stat.S_ISDIR(wanted.st_mode):
+                return
+            if path not in stratum.implied:
+                break
+            if self._is_opaque(here):
+                return
+        else:
+            return
+        merged = os.path.join(self._merged, path)
+        present = os.lstat(merged)
+        if self._own and (present.st_uid, present.st_gid) != (wanted.st_uid, wanted.st_gid):
+            os.chown(merged, wanted.st_uid, wanted.st_gid)
+        if stat.S_IMODE(os.lstat(merged).st_mode) != stat.S_IMODE(wanted.st_mode):
+            os.chmod(merged, stat.S_IMODE(wanted.st_mode))
+
+    def changed(self, at: str) -> bool:
+        parts = at.strip("/").split("/")
+        for count in range(1, len(parts)):
+            above = os.path.join(self._upper, *parts[:count])
+            try:
+                status = os.lstat(above)
+            except FileNotFoundError:
+                return False
+            if not stat.S_ISDIR(status.st_mode) or self._is_opaque(above):
+                return True
+        return self._differs("/".join(parts))
+
+    def _differs(self, path: str) -> bool:
+        upper = os.path.join(self._upper, path)
+        try:
+            status = os.lstat(upper)
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISDIR(status.st_mode) or self._is_opaque(upper):
+            return True  # a file made or copied up, or the mark of one removed
+        lower = self._lower(path)
+        if lower is None or not _same_directory(upper, status, lower):
+            return True
+        return any(self._differs(f"{path}/{name}") for name in os.listdir(upper))
+
+    def _lower(self, path: str) -> str | None:
+        """The topmost lower directory of that path; None when there is none (or something else in its place)."""
+        for stratum in self._strata:
+            here = os.path.join(stratum.path, path)
+            try:
+                return here if stat.S_ISDIR(os.lstat(here).st_mode) else None
+            except OSError:
+                continue
+        return None
+
+    def _is_opaque(self, path: str) -> bool:
+        try:
+            return os.getxattr(path, self._opaque, follow_symlinks=False) == b"y"
+        except OSError as error:
+            if error.errno in (errno.ENODATA, errno.ENOTSUP, errno.ENOENT, errno.EPERM):
+                return False
+            raise
+
+    def take(self, at: str, destination: Path) -> Tree:
+        inside = at.strip("/")
+        upper = os.path.join(self._upper, inside)
+        new = not any(os.path.lexists(os.path.join(stratum.path, inside)) for stratum in self._strata)
+        movable = (new or self._is_opaque(upper)) and os.path.isdir(upper) and not os.path.islink(upper)
+
+        def move(target: str) -> None:
+            if movable:
+                try:
+                    os.rename(upper, target)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                else:
+                    with contextlib.suppress(OSError):
+                        os.removexattr(target, self._opaque)
+                    return
+            Copier(own=self._own).tree(os.path.join(self._merged, inside), target)
+
+        return put_in_layout(self._merged, at, destination, move, Copier(own=self._own))
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._mounted:
+            try:
+                self._mounts.unmount(self._merged)
+            except OSError as error:
+                # removing the directory now would empty the root through the mount, but nothing below it
+                raise SnapshotFailed(f"{self._merged} could not be unmounted", why=error.strerror) from error
+        self.on_close()
+
+
+def _same_directory(first: str, status: os.stat_result, second: str) -> bool:
+    other = os.lstat(second)
+    if (status.st_mode, status.st_uid, status.st_gid) != (other.st_mode, other.st_uid, other.st_gid):
+        return False
+    names = sorted(attributes(first))
+    return names == sorted(attributes(second)) and all(
+        os.getxattr(first, name) == os.getxattr(second, name) for name in names
+    )

@@ -1,0 +1,105 @@
+"""Directories on disk that belong to somebody: made whole or not at all, and found again when their owner is dead.
+
+Every directory has a lock file beside it. Its maker holds the lock for as long as the directory is wanted, and the
+kernel lets go of it when the process dies, whatever killed it: a directory whose lock is free is rubbish.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+
+
+class Lock:
+    """A lock file held by this process, shared or alone."""
+
+    def __init__(self, path: str, fd: int) -> None:
+        self.path = path
+        self._fd = fd
+
+    @classmethod
+    def take(cls, path: str, *, shared: bool = False, wait: bool = True) -> Lock | None:
+        """Hold ``path``, made if missing; None when another holds it and ``wait`` is false."""
+        how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, how)
+                if _is_still(path, fd):
+                    return cls(path, fd)
+            except BlockingIOError:
+                os.close(fd)
+                return None
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)  # its last holder has removed it meanwhile
+
+    def release(self, *, remove: bool = False) -> None:
+        """Let go; with ``remove``, the file goes too (only when held alone). Idempotent."""
+        if self._fd < 0:
+            return
+        if remove:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+        os.close(self._fd)
+        self._fd = -1
+
+
+def _is_still(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except OSError:
+        return False
+
+
+class Yard:
+    """A directory of throw-away directories, each with its lock."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        os.makedirs(path, mode=0o755, exist_ok=True)
+
+    def claim(self) -> tuple[str, Lock]:
+        """A new empty directory and the lock that keeps it from being swept."""
+        while True:
+            name = secrets.token_hex(6)
+            lock = Lock.take(os.path.join(self.path, name + ".lock"), wait=False)
+            if lock is None:
+                continue
+            place = os.path.join(self.path, name)
+            os.mkdir(place, 0o755)
+            return place, lock
+
+    def drop(self, place: str, lock: Lock) -> None:
+        """Remove a claimed directory (or what is left of it) and its lock."""
+        remove_tree(place)
+        lock.release(remove=not os.path.lexists(place))
+
+    def sweep(self) -> int:
+        """Remove directories whose owner is dead; how many."""
+        count = 0
+        for name in self._names():
+            lock = Lock.take(os.path.join(self.path, name + ".lock"), wait=False)
+            if lock is None:
+                continue
+            place = os.path.join(self.path, name)
+            count += os.path.lexists(place)
+            self.drop(place, lock)
+        return count
+
+    def _names(self) -> Iterator[str]:
+        yield from sorted({name.removesuffix(".lock") for name in os.listdir(self.path)})
+
+
+def remove_tree(path: str) -> None:
+    """Remove a tree, as far as that is possible; not an error when it is not there."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        return
+    shutil.rmtree(path, ignore_errors=True)
