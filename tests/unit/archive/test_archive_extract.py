@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -173,11 +174,22 @@ def test_whiteouts_can_be_kept_as_files(tmp_path: Path) -> None:
     assert listing(tmp_path) == [".wh..wh..opq", ".wh.x"]
 
 
-def test_a_deep_tree_is_removed_with_few_descriptors(tmp_path: Path) -> None:
-    name = "/".join(["d"] * 1500)
-    unpack(tmp_path, file(f"{name}/f"), file("other"))
-    unpack(tmp_path, file(".wh.d"))
+def test_a_deep_tree_is_made_and_removed_with_few_descriptors(tmp_path: Path) -> None:
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, most))
+    try:
+        name = "/".join(["d"] * 400)
+        unpack(tmp_path, file(f"{name}/f"), hard(f"{name}/g", f"{name}/f"), file("other"))
+        unpack(tmp_path, file(".wh.d"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
     assert listing(tmp_path) == ["other"]
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    unpack(tmp_path, *(file(f"{n}/{n % 7}/{n}/f") for n in range(300)), link("s", "0/0"), file("s/x"), file("s"))
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: ownership, devices and trusted attributes")
