@@ -22,7 +22,7 @@ from lifecycle.registry.transport import Answer
 _TOKEN_LIMIT = 1 << 20
 _DEFAULT_LIFE = 60.0
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PARAMETER = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*""")
+_PARAMETER = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*""")
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*\s*(?=,|$)")
 
 Scopes = frozenset[str]
@@ -153,9 +153,13 @@ class Authorizer:
             )
 
     def forget(self, header: str | None) -> None:
-        """Drop a token that the registry did not take, so that the next header is a new one."""
+        """Drop the tokens held, of which the registry did not take the one in ``header``; they fall together.
+
+        Nothing is dropped when another thread has renewed them meanwhile.
+        """
         with self._lock:
-            self._tokens = [token for token in self._tokens if f"Bearer {token.value}" != header]
+            if any(f"Bearer {token.value}" == header for token in self._tokens):
+                self._tokens.clear()
 
     def origin(self, repository: str) -> str | None:
         """Where the credentials for a repository come from, in words for an error; None when anonymous."""

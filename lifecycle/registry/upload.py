@@ -164,8 +164,10 @@ class Upload:
         if answer.status not in (202, 204):
             answer.drain()
             return
-        has = _received(answer) or 0
-        if has > self._descriptor.size:
+        match = _RANGE.fullmatch(answer.header("range") or "")
+        has = int(match[2]) + 1 if match else 0
+        # "0-0" is what registries say both for nothing and for one byte: a new session settles it
+        if not 1 < has <= self._descriptor.size:
             answer.drain()
             return
         self._location = location
@@ -231,15 +233,6 @@ class _Passing(Exception):
         super().__init__(str(error))
         self.error = error
         self.retry_after = retry_after
-
-
-def _received(answer: Answer) -> int | None:
-    """How many bytes a registry says it has, from its Range header; None when it does not say."""
-    match = _RANGE.fullmatch(answer.header("range") or "")
-    if match is None:
-        return None
-    # "0-0" is what registries say both for nothing and for one byte; nothing is the safe reading
-    return 0 if match[2] == "0" else int(match[2]) + 1
 
 
 def _skip(source: BinaryIO, count: int, what: str) -> None:
