@@ -6,9 +6,22 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
-from lifecycle.archive.entry import EPOCH_1980, Entry, Kind, Member, printable
+from lifecycle.archive.entry import (
+    BLOCK,
+    CHAR,
+    DIR,
+    EPOCH_1980,
+    FIFO,
+    FILE,
+    HARDLINK,
+    SYMLINK,
+    Entry,
+    Member,
+    printable,
+)
 from lifecycle.archive.errors import FileChanged, Unreadable, UnsafeEntry
 from lifecycle.archive.writer import OnDisk
 
@@ -16,8 +29,9 @@ Owner = tuple[int, int]
 
 _CARRIED = (b"user.", b"security.capability")
 _NOT_CARRIED = (b"user.overlay.",)
+_BY_NAME = attrgetter("name")
 _DIR, _REG, _LNK = stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK
-_SPECIAL = {stat.S_IFCHR: Kind.CHAR, stat.S_IFBLK: Kind.BLOCK, stat.S_IFIFO: Kind.FIFO}
+_SPECIAL = {stat.S_IFCHR: CHAR, stat.S_IFBLK: BLOCK, stat.S_IFIFO: FIFO}
 
 
 def walk(
@@ -92,49 +106,52 @@ class _Walker:
         bits = mode & 0o7777
         xattrs = _read_xattrs(path, form == _LNK) if self._xattrs else ()
         if form == _DIR:
-            return Entry(name, Kind.DIR, bits, uid, gid, 0, mtime, b"", 0, 0, xattrs), None
+            return Entry(name, DIR, bits, uid, gid, 0, mtime, b"", 0, 0, xattrs), None
         if form == stat.S_IFSOCK:
             return None
         if self._first is not None and status.st_nlink > 1:
             first = self._first.setdefault((status.st_dev, status.st_ino), name)
             if first is not name:
-                return Entry(name, Kind.HARDLINK, bits, uid, gid, 0, mtime, first), None
+                return Entry(name, HARDLINK, bits, uid, gid, 0, mtime, first), None
         if form == _REG:
             size = status.st_size
             content = OnDisk(path, status.st_blocks * 512 < size)
-            return Entry(name, Kind.FILE, bits, uid, gid, size, mtime, b"", 0, 0, xattrs), content
+            return Entry(name, FILE, bits, uid, gid, size, mtime, b"", 0, 0, xattrs), content
         if form == _LNK:
             try:
                 target = os.readlink(path)
             except OSError as error:
                 raise _unseen(path, error) from error
-            return Entry(name, Kind.SYMLINK, bits, uid, gid, 0, mtime, target, 0, 0, xattrs), None
+            return Entry(name, SYMLINK, bits, uid, gid, 0, mtime, target, 0, 0, xattrs), None
         major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
         kind = _SPECIAL[form]
-        if kind is Kind.FIFO:
+        if kind is FIFO:
             major = minor = 0
         return Entry(name, kind, bits, uid, gid, 0, mtime, b"", major, minor, xattrs), None
 
 
-def cnb_dir_members(root_dir: Path | str, at: str, owner: Owner) -> Iterator[Member]:
+def cnb_dir_members(root_dir: Path | str, at: str, owner: Owner, *, above: Owner | None = None) -> Iterator[Member]:
     """The layer of directory ``at`` in the root filesystem ``root_dir``, as the official lifecycle makes it.
 
     First the directories above it from the first component down, with their own mode and owner; then the tree,
-    given to ``owner``. Times fixed, hard links copied, extended attributes dropped. Write it in CNB style.
+    given to ``owner``. ``above`` overrides the owner of the directories above. Times fixed, hard links copied, extended attributes dropped. Write it in CNB style.
     Source: CNB Platform spec, "Exporter"; the entries are those of the official exporter.
     """
     name = name_in_root(at)
-    yield from parents(root_dir, name)
+    yield from parents(root_dir, name, above)
     top = os.path.join(os.fsencode(root_dir), name)
     if stat.S_ISLNK(_lstat(top).st_mode):
         raise UnsafeEntry(f"{printable(b'/' + name)} is a symbolic link", why="a layer must be a directory")
     yield from walk(os.fsdecode(top), prefix=name, owner=owner, hard_links=False, xattrs=False)
 
 
-def parents(root_dir: Path | str, name: bytes) -> Iterator[Member]:
-    """The directories above ``name`` in ``root_dir``, with their own mode and owner; each must be a directory."""
+def parents(root_dir: Path | str, name: bytes, owner: Owner | None = None) -> Iterator[Member]:
+    """The directories above ``name`` in ``root_dir``, with their own mode; each must be a directory.
+
+    ``owner`` is theirs where files on disk cannot have it (a single id stands for all), else they keep their own.
+    """
     parts = name.split(b"/")[:-1]
-    walker = _Walker(None, EPOCH_1980, hard_links=False, xattrs=False)
+    walker = _Walker(owner, EPOCH_1980, hard_links=False, xattrs=False)
     path = os.fsencode(root_dir)
     for count, part in enumerate(parts, 1):
         path = os.path.join(path, part)
@@ -173,13 +190,9 @@ def _lstat(path: bytes) -> os.stat_result:
 def _sorted_entries(path: bytes) -> list[os.DirEntry[bytes]]:
     try:
         with os.scandir(path) as found:
-            return sorted(found, key=_entry_name)
+            return sorted(found, key=_BY_NAME)
     except OSError as error:
         raise _unseen(path, error) from error
-
-
-def _entry_name(entry: os.DirEntry[bytes]) -> bytes:
-    return entry.name
 
 
 def _unseen(path: bytes, error: OSError) -> FileChanged | Unreadable:

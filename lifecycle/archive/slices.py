@@ -18,7 +18,7 @@ from lifecycle.archive.errors import UnsafeEntry
 
 
 def cnb_slice_members(
-    root_dir: Path | str, app_dir: str, slices: Sequence[Sequence[str]], owner: Owner
+    root_dir: Path | str, app_dir: str, slices: Sequence[Sequence[str]], owner: Owner, *, above: Owner | None = None
 ) -> tuple[Callable[[], Iterator[Member]], ...]:
     """One way to get the members for each slice, and a last one for what no slice took.
 
@@ -27,7 +27,7 @@ def cnb_slice_members(
     in every layer that needs them. A slice without matches has no members. The tree is walked once, now.
     """
     name = name_in_root(app_dir)
-    above = list(parents(root_dir, name))
+    way = list(parents(root_dir, name, above))
     top = os.path.join(os.fsencode(root_dir), name)
     members = {
         entry.name[len(name) + 1 :]: (entry, content)
@@ -40,7 +40,7 @@ def cnb_slice_members(
     def layer(paths: set[bytes]) -> Callable[[], Iterator[Member]]:
         def open_members() -> Iterator[Member]:
             if paths:
-                yield from above
+                yield from way
                 # By the whole path as one string: "a-b" comes before "a/x", unlike in a walk.
                 yield from (members[path] for path in sorted(paths))
 

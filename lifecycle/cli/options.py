@@ -13,7 +13,8 @@ import click
 from lifecycle.errors import UsageError
 
 if TYPE_CHECKING:
-    from lifecycle.sandbox import Mount
+    from lifecycle.app.build import DetectRequest
+    from lifecycle.sandbox.spec import Mount
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile(r"[^=/\0\s]+")
@@ -89,7 +90,7 @@ def parse_memory(text: str | None) -> int | None:
 
 def parse_volumes(texts: Iterable[str]) -> tuple[Mount, ...]:
     """``SRC:DST[:ro|rw]`` texts as mounts; SRC must exist, DST must be absolute."""
-    from lifecycle.sandbox import Mount
+    from lifecycle.sandbox.spec import Mount
 
     mounts = []
     for text in texts:
@@ -102,3 +103,54 @@ def parse_volumes(texts: Iterable[str]) -> tuple[Mount, ...]:
             raise UsageError(f"The volume's source {place} does not exist", fix="Create it, or correct the path.")
         mounts.append(Mount(str(place), target, mode == "ro"))
     return tuple(mounts)
+
+
+def detect_options(function: F) -> F:
+    """What ``pylife build`` and ``pylife detect`` are told alike."""
+    options = [
+        click.option(
+            "--app", "--path", "app", default=".", metavar="DIR", help="The source (default: this directory)."
+        ),
+        click.option("--builder", metavar="NAME|FILE", help="The builder image, or a builder.toml to make it from."),
+        click.option(
+            "-b", "--buildpack", "buildpacks", multiple=True, metavar="ID|DIR", help="Use these, in this order."
+        ),
+        click.option("--run-image", metavar="NAME", help="The image that the app runs on (default: the builder's)."),
+        click.option(
+            "--descriptor", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="project.toml."
+        ),
+        click.option("--volume", "volumes", multiple=True, metavar="SRC:DST[:ro]", help="Show SRC to the buildpacks."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def parse_detect(options: dict[str, Any]) -> DetectRequest:
+    """The request that the options of ``detect_options``, ``env_options`` and ``limit_options`` make."""
+    from lifecycle.app.build import DetectRequest
+    from lifecycle.phases.runner import Limits
+
+    app = str(options["app"])
+    scheme, separator, rest = app.partition("://")
+    if separator and scheme not in ("dir", "file"):
+        raise UsageError(
+            f"--app cannot be {app!r}",
+            why="only a directory can be built from",
+            fix="Fetch it, and name its directory.",
+        )
+    descriptor = options["descriptor"]
+    return DetectRequest(
+        app=Path(rest if separator else app).expanduser().absolute(),
+        builder=options["builder"],
+        buildpacks=options["buildpacks"],
+        run_image=options["run_image"],
+        env=parse_env(options["env"], options["env_file"]),
+        descriptor=Path(descriptor) if descriptor else None,
+        limits=Limits(
+            network="none" if options["network"] == "none" else "host",
+            memory=parse_memory(options["memory"]),
+            timeout=options["timeout"],
+            mounts=parse_volumes(options["volumes"]),
+        ),
+    )

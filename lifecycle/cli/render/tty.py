@@ -42,11 +42,9 @@ class TtyRenderer:
                     if self._titles:
                         self._inner.add(step)
                     self._titles[step] = plain(title)
-                    self._tasks[step] = self._bars().add_task(
-                        self._titles[step], total=None, amount="", indent="  " if step in self._inner else ""
-                    )
-                case StepProgress(step, done, total) if step in self._tasks:
-                    self._bars().update(self._tasks[step], completed=done, total=total, amount=amount(event))
+                    self._task(step)
+                case StepProgress(step, done, total) if step in self._titles:
+                    self._bars().update(self._task(step), completed=done, total=total, amount=amount(event))
                 case StepEnded(step, outcome):
                     if step in self._tasks:
                         self._bars().remove_task(self._tasks.pop(step))
@@ -102,6 +100,13 @@ class TtyRenderer:
             )
             self._progress.start()
         return self._progress
+
+    def _task(self, step: str) -> TaskID:
+        """The bar of a step at work, shown anew after a pause."""
+        if step not in self._tasks:
+            indent = "  " if step in self._inner else ""
+            self._tasks[step] = self._bars().add_task(self._titles[step], total=None, amount="", indent=indent)
+        return self._tasks[step]
 
     def _print(self, text: Text) -> None:
         self._console.print(text)

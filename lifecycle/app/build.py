@@ -1,0 +1,222 @@
+"""``pylife build`` and ``pylife detect`` as functions: find the images, run the phases, keep and send the result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lifecycle.app.buildpacks import Chosen, choose_buildpacks
+from lifecycle.app.engine import open_engine, scratch
+from lifecycle.app.images import find_previous, resolve_builder, resolve_run_image
+from lifecycle.app.ports import Ports
+from lifecycle.archive import Profile
+from lifecycle.buildpack.metadata import LauncherVersion
+from lifecycle.buildpack.target import BaseTarget
+from lifecycle.events import step
+from lifecycle.image import Image
+from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
+from lifecycle.image.transfer import Transfer
+from lifecycle.oci import Reference
+from lifecycle.phases.analyze import analyze
+from lifecycle.phases.assemble import EPOCH
+from lifecycle.phases.cache import BuildCache
+from lifecycle.phases.create import (
+    App,
+    BuildInputs,
+    Created,
+    Engine,
+    ExportOptions,
+    builder_owner,
+    create,
+    workplace,
+)
+from lifecycle.phases.detect import Detected, detect
+from lifecycle.phases.runner import Limits
+from lifecycle.snapshot.base import Tree
+from lifecycle.source.descriptor import ProjectDescriptor, find_project_descriptor
+from lifecycle.source.directory import copy_directory
+from lifecycle.source.ignore import EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
+class DetectRequest:
+    """What to detect: the app, with which builder and which buildpacks (ids of the builder, or directories)."""
+
+    app: Path
+    builder: str | None = None
+    buildpacks: tuple[str, ...] = ()
+    run_image: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    descriptor: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """Everything ``pylife build`` can be told. ``push`` None means: when the name says a registry."""
+
+    detect: DetectRequest
+    image: str
+    tags: tuple[str, ...] = ()
+    push: bool | None = None
+    previous_image: str | None = None
+    default_process: str | None = None
+    cache: Path | None = None
+    clear_cache: bool = False
+    no_cache: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    created: int = EPOCH
+    profile: Profile = Profile.GZIP_FAST
+    sbom_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One place the image was put into, and what that took."""
+
+    place: Place
+    transfer: Transfer
+    pushed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What a build came to: the image, where it was put, and what every phase did."""
+
+    image: Image
+    sent: tuple[Sent, ...]
+    created: Created
+
+    @property
+    def name(self) -> str:
+        """The first name, as people write it."""
+        return str(self.sent[0].place)
+
+
+def build(request: BuildRequest, ports: Ports) -> BuildResult:
+    """Build the app, keep the image in the store under all its names, push it where a name says a registry.
+
+    Whether the registry takes a push is asked before the build, not after it.
+    """
+    places = [parse_place(name) for name in (request.image, *request.tags)]
+    push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
+    with open_engine(ports) as engine:
+        project = find_project_descriptor(request.detect.app, request.detect.descriptor)
+        builder = resolve_builder(request.detect.builder or (project.builder if project else None), ports, engine)
+        run_image = resolve_run_image(request.detect.run_image, builder, push, ports)
+        for place in push:
+            ports.registry.check_push(place.ref)
+        previous = find_previous(request.previous_image, places[0], ports)
+        analyzed = analyze(run_image, previous)
+        with _cache(request, places[0], ports) as cache, _app(request.detect, project, builder, engine, ports) as app:
+            if request.clear_cache:
+                cache.clear()
+            options = ExportOptions(
+                profile=request.profile,
+                default_process=request.default_process,
+                created=request.created,
+                labels=request.labels,
+                annotations=request.annotations,
+                launcher=LauncherVersion(builder.config.labels.get("io.buildpacks.lifecycle.version", "")),
+            )
+            with _chosen(request.detect, project) as chosen:
+                inputs = _inputs(request.detect, builder, app, analyzed.target, project, chosen)
+                created = create(inputs, options, analyzed, cache, engine)
+        sent = [_keep(created.exported.image, place, bool(push), ports) for place in places]
+        sent += [
+            Sent(place, send(created.exported.image, place, ports.images(), ports.sink), pushed=True) for place in push
+        ]
+    return BuildResult(created.exported.image, tuple(sent), created)
+
+
+def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
+    """Detection alone: which group wins, and the story of every group that was tried."""
+    with open_engine(ports) as engine:
+        project = find_project_descriptor(request.app, request.descriptor)
+        builder = resolve_builder(request.builder or (project.builder if project else None), ports, engine)
+        target = analyze(resolve_run_image(request.run_image, builder, (), ports), None).target
+        with _app(request, project, builder, engine, ports) as app, _chosen(request, project) as chosen:
+            inputs = _inputs(request, builder, app, target, project, chosen)
+            with workplace(inputs, (), engine) as place:
+                return detect(place.order, place.lookup, place.context, place.runner, ports.sink)
+
+
+def _to_be_pushed(place: Place, push: bool | None) -> Reference | None:
+    """The name under which the image goes to a registry: when it says one, or when a push was asked for."""
+    match place:
+        case RegistryPlace(ref) if push is not False:
+            return ref
+        case StorePlace(ref) if push:
+            return ref
+        case _:
+            return None
+
+
+def _keep(image: Image, place: Place, lazy: bool, ports: Ports) -> Sent:
+    """Put the image where it stays on this machine: the store for every name, else the place itself."""
+    kept = StorePlace(place.ref) if isinstance(place, RegistryPlace | StorePlace) else place
+    return Sent(kept, send(image, kept, ports.images(), ports.sink, lazy=lazy))
+
+
+@contextmanager
+def _cache(request: BuildRequest, place: Place, ports: Ports) -> Iterator[BuildCache]:
+    """The cache of the image's repository, or the one named; with --no-cache an empty one that is thrown away."""
+    if request.no_cache:
+        with scratch(ports) as directory, BuildCache(directory) as cache:
+            yield cache
+        return
+    name = place.ref.name if isinstance(place, RegistryPlace | StorePlace) else str(place)
+    directory = request.cache or ports.caches / hashlib.sha256(name.encode()).hexdigest()[:16]
+    with BuildCache(directory) as cache:
+        yield cache
+
+
+@contextmanager
+def _app(
+    request: DetectRequest, project: ProjectDescriptor | None, builder: Image, engine: Engine, ports: Ports
+) -> Iterator[App]:
+    """A copy of the source that belongs to the build's user; the source itself is only read."""
+    owner = builder_owner(builder, engine.rung)
+    with scratch(ports) as directory:
+        at = engine.layout.app
+        with step(engine.sink, "source", f"Copy the source {request.app}") as told:
+            copied = copy_directory(
+                request.app,
+                directory / at.lstrip("/"),
+                owner=owner.chown,
+                filter=project.filter if project else EVERYTHING,
+                sink=engine.sink,
+            )
+            told.detail = f"{copied.files} files"
+        yield App(Tree(directory, at), str(copied.digest))
+
+
+@contextmanager
+def _chosen(request: DetectRequest, project: ProjectDescriptor | None) -> Iterator[Chosen]:
+    with choose_buildpacks(request.buildpacks, project, request.app) as chosen:
+        yield chosen
+
+
+def _inputs(
+    request: DetectRequest,
+    builder: Image,
+    app: App,
+    target: BaseTarget,
+    project: ProjectDescriptor | None,
+    chosen: Chosen,
+) -> BuildInputs:
+    return BuildInputs(
+        builder=builder,
+        app=app,
+        target=target,
+        env={**(project.env if project else {}), **request.env},
+        chosen=chosen.entries,
+        pre=chosen.pre,
+        post=chosen.post,
+        buildpacks=chosen.directories,
+        limits=request.limits,
+    )

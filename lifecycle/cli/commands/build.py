@@ -1,0 +1,161 @@
+"""``pylife build``."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lifecycle.cli.command import Session, command, registry_flags, setting_flag
+from lifecycle.cli.options import (
+    detect_options,
+    env_options,
+    limit_options,
+    parse_detect,
+    parse_pairs,
+)
+from lifecycle.cli.text import duration, size
+from lifecycle.errors import UsageError
+from lifecycle.events import Summary
+
+if TYPE_CHECKING:
+    from lifecycle.app.build import BuildRequest, BuildResult
+    from lifecycle.image.transfer import Transfer
+
+
+@command(
+    examples=[
+        "pylife build --app ./src --image demo",
+        "pylife build --app ./src --image localhost:5000/app -t localhost:5000/app:1",
+        "pylife build --image oci:./out:1 --env PIP_INDEX_URL=https://pypi.example/simple",
+    ]
+)
+@click.option("--image", "-i", required=True, metavar="NAME", help="The image to make; a registry's name is pushed.")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="Another name for it (repeatable).")
+@click.option("--push/--no-push", "--publish/--no-publish", "push", default=None, help="Push, or keep it local.")
+@detect_options
+@env_options
+@click.option("-D", "--default-process", metavar="TYPE", help="The process that the image starts by itself.")
+@click.option("--process-type", "default_process", metavar="TYPE", hidden=True)
+@click.option("--previous-image", metavar="NAME", help="Reuse layers of this image (default: the last build's).")
+@click.option("--cache", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Keep the cache there.")
+@click.option("--clear-cache", is_flag=True, help="Forget the cache before the build.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep a cache.")
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="Set a label of the image.")
+@click.option("--annotation", "annotations", multiple=True, metavar="K=V", help="Set an annotation of its manifest.")
+@click.option("--creation-time", metavar="now|SECONDS", help="The image's time (default: SOURCE_DATE_EPOCH, or 1980).")
+@click.option("--report", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write report.toml.")
+@click.option(
+    "--digest-file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write the digest."
+)
+@click.option("--metadata-file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON.")
+@click.option(
+    "--sbom-output-dir", metavar="DIR", type=click.Path(path_type=Path, file_okay=False), help="Write the SBOMs there."
+)
+@limit_options
+@registry_flags
+@setting_flag("compression", "isolation")
+def build(session: Session, /, **options: object) -> None:
+    """Build an image from source code with buildpacks, without a daemon.
+
+    The image stays in the local store under its name, and is pushed when the name says a registry. The source is
+    only read. A second build reuses every layer that did not change.
+    """
+    from lifecycle.app.build import build as build_image
+    from lifecycle.app.report import write_reports
+
+    began = time.monotonic()
+    request = _request(session, dict(options))
+    result = build_image(request, session.ports)
+    write_reports(
+        result,
+        report=options["report"],  # type: ignore[arg-type]
+        digest_file=options["digest_file"],  # type: ignore[arg-type]
+        metadata_file=options["metadata_file"],  # type: ignore[arg-type]
+    )
+    session.renderer.emit(_summary(request, result, time.monotonic() - began))
+    session.print(f"{result.name}@{result.image.digest}")
+
+
+def _request(session: Session, options: dict[str, object]) -> BuildRequest:
+    from lifecycle.app.build import BuildRequest
+    from lifecycle.archive import Profile
+
+    cache = options["cache"]
+    if options["no_cache"] and (cache or options["clear_cache"]):
+        raise UsageError("--no-cache cannot be combined with --cache or --clear-cache", fix="Drop one of them.")
+    return BuildRequest(
+        detect=parse_detect(options),
+        image=str(options["image"]),
+        tags=options["tags"],  # type: ignore[arg-type]
+        push=options["push"],  # type: ignore[arg-type]
+        previous_image=options["previous_image"],  # type: ignore[arg-type]
+        default_process=options["default_process"],  # type: ignore[arg-type]
+        cache=cache.absolute() if isinstance(cache, Path) else None,
+        clear_cache=bool(options["clear_cache"]),
+        no_cache=bool(options["no_cache"]),
+        labels=parse_pairs(options["labels"], "--label"),  # type: ignore[arg-type]
+        annotations=parse_pairs(options["annotations"], "--annotation"),  # type: ignore[arg-type]
+        created=_creation_time(options["creation_time"]),
+        profile=Profile.parse(session.settings.compression.value),
+        sbom_dir=options["sbom_output_dir"],  # type: ignore[arg-type]
+    )
+
+
+def _creation_time(text: object) -> int:
+    from lifecycle.phases.assemble import EPOCH
+
+    if text is None:
+        text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return EPOCH
+    if text == "now":
+        return int(time.time())
+    if not str(text).isdigit() or int(str(text)) > 253402300799:
+        raise UsageError(
+            f"{text!r} is not a time",
+            where="--creation-time or SOURCE_DATE_EPOCH",
+            fix="Give whole seconds since 1970, or now.",
+        )
+    return int(str(text))
+
+
+def _sent(transfer: Transfer) -> str:
+    there = len(transfer.present) + len(transfer.mounted)
+    return f"{len(transfer.sent)} blobs sent ({size(transfer.bytes_sent)}), {there} there already"
+
+
+def _summary(request: BuildRequest, result: BuildResult, seconds: float) -> Summary:
+    exported = result.created.exported
+    new, reused = exported.new, exported.reused
+    new_bytes = sum(layer.descriptor.size for layer in new)
+    processes = [process.type for process in result.created.built.launch.processes]
+    shown = [f"{name} (default)" if name == exported.default_process else name for name in processes]
+    rows = [
+        ("image", ", ".join(str(item.place) for item in result.sent if not item.pushed)),
+        ("digest", str(result.image.digest)),
+        ("size", f"{size(result.image.size)} in {len(result.image.layers)} layers"),
+        ("layers", f"{len(new)} new ({size(new_bytes)}), {len(reused)} reused"),
+        ("processes", ", ".join(shown) or "none"),
+    ]
+    rows += [("pushed to", f"{item.place} ({_sent(item.transfer)})") for item in result.sent if item.pushed]
+    rows.append(("took", duration(seconds)))
+    rows.append(("run it", f"pylife run {result.name} -p 8000"))
+    data: dict[str, object] = {
+        "image": result.name,
+        "digest": str(result.image.digest),
+        "size": result.image.size,
+        "layers": [str(layer.diff_id) for layer in result.image.layers],
+        "new": [str(layer.diff_id) for layer in new],
+        "new_bytes": new_bytes,
+        "reused": [str(layer.diff_id) for layer in reused],
+        "pushed": [str(item.place) for item in result.sent if item.pushed],
+        "bytes_sent": sum(item.transfer.bytes_sent for item in result.sent if item.pushed),
+        "processes": processes,
+        "default_process": exported.default_process,
+        "seconds": round(seconds, 3),
+    }
+    return Summary(f"Built {request.image}", tuple(rows), data)

@@ -1,0 +1,345 @@
+"""The five phases in one: from an app's source and a builder to an app image whose blobs are in the store.
+
+What needs a registry (finding the previous image and the run image, sending the result) is done by the caller, before
+and after: nothing here has one.
+Source: CNB Platform API, "Create".
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lifecycle.archive import Profile
+from lifecycle.buildpack.api import Api
+from lifecycle.buildpack.descriptor import BuildpackStore, GroupElement, Order, UnknownBuildpack, escape_id
+from lifecycle.buildpack.environment import Environment
+from lifecycle.buildpack.execute import Context
+from lifecycle.buildpack.metadata import LauncherVersion
+from lifecycle.buildpack.order import Lookup, System, with_system
+from lifecycle.buildpack.target import BaseTarget, parse_os_release
+from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.errors import PylifeError
+from lifecycle.events import Message, Sink, step
+from lifecycle.image import Image
+from lifecycle.phases.analyze import Analyzed
+from lifecycle.phases.assemble import EPOCH
+from lifecycle.phases.build import Built, build
+from lifecycle.phases.cache import BuildCache, KeptLayer
+from lifecycle.phases.detect import Detected, detect, lookup_in
+from lifecycle.phases.export import Exported, ExportInputs, export
+from lifecycle.phases.layout import Layout, Owner
+from lifecycle.phases.restore import Restoration, choose, write_metadata
+from lifecycle.phases.runner import Limits, SandboxRunner
+from lifecycle.platform.files import load_order
+from lifecycle.sandbox.run import Sandbox
+from lifecycle.sandbox.rung import Rung
+from lifecycle.snapshot.base import Root, Snapshotter, Tree
+from lifecycle.store import LocalStore
+
+
+PLATFORM_API = Api(0, 14)
+"""The Platform API of the images that are made: the newest whose launchers are common."""
+
+
+class BadBuilder(PylifeError):
+    """An image that was to be used as a builder is none."""
+
+    code = "builder.not-a-builder"
+    fix = "Name a builder image (`pylife builder create` makes the default one), or leave --builder out."
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The app's source as copied for this build: a tree that contains it under its path, and its content's name."""
+
+    tree: Tree
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildInputs:
+    """What detect and build are given.
+
+    ``chosen`` are the buildpacks of the one group the user asked for (``ID`` or ``ID@VERSION``), empty for the
+    builder's order; ``pre`` and ``post`` go around every group; ``buildpacks`` are host directories of more of them.
+    """
+
+    builder: Image
+    app: App
+    target: BaseTarget
+    env: Mapping[str, str] = field(default_factory=dict)
+    chosen: tuple[str, ...] = ()
+    pre: tuple[str, ...] = ()
+    post: tuple[str, ...] = ()
+    buildpacks: tuple[tuple[str, Path], ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    platform_api: Api = PLATFORM_API
+    exec_env: str = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What the user says about the app image."""
+
+    profile: Profile
+    default_process: str | None = None
+    created: int = EPOCH
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    project: Mapping[str, Any] = field(default_factory=dict)
+    launcher: LauncherVersion = field(default_factory=LauncherVersion)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The ports of a build: where layers are unpacked, how processes run, where blobs go, who is told."""
+
+    snapshotter: Snapshotter
+    sandbox: Sandbox
+    rung: Rung
+    store: LocalStore
+    sink: Sink
+    layout: Layout = field(default_factory=Layout)
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A build root with everything in place for buildpacks to run."""
+
+    root: Root
+    context: Context
+    runner: SandboxRunner
+    lookup: Lookup
+    order: Order
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What a build came to."""
+
+    detected: Detected
+    restoration: Restoration
+    built: Built
+    exported: Exported
+
+
+def builder_owner(builder: Image, rung: Rung) -> Owner:
+    """The CNB user that a builder names in its environment; raises BadBuilder when it names none."""
+    env = builder.config.env
+    try:
+        return Owner(int(env["CNB_USER_ID"]), int(env["CNB_GROUP_ID"]), mapped=rung.ids != "single")
+    except (KeyError, ValueError):
+        raise BadBuilder(
+            "The image is not a builder", why="its environment has no CNB_USER_ID and CNB_GROUP_ID"
+        ) from None
+
+
+@contextmanager
+def workplace(inputs: BuildInputs, trees: Sequence[Tree], engine: Engine) -> Iterator[Workplace]:
+    """A build root of the builder, the app and ``trees``, removed when the block ends."""
+    owner = builder_owner(inputs.builder, engine.rung)
+    layout, snapshotter = engine.layout, engine.snapshotter
+    with step(engine.sink, "prepare", "Prepare the build root") as told:
+        missing = [layer for layer in inputs.builder.layers if not snapshotter.has(layer.diff_id)]
+        for number, layer in enumerate(missing):
+            told.progress(number, len(missing), "layers")
+            snapshotter.unpack(layer.diff_id, layer.uncompressed)
+        told.detail = f"{len(missing)} layers unpacked" if missing else ""
+        below = [layer.diff_id for layer in inputs.builder.layers]
+        root = snapshotter.prepare(below, [inputs.app.tree, *trees], writer_uid=owner.uid)
+    try:
+        inside = BuildRoot(root.path)
+        context = _context(inputs, inside, layout, owner)
+        for place in (layout.app, layout.layers):
+            inside.make_dirs(place, owner=owner.chown)
+        _write_platform(inputs, inside, layout)
+        _add_buildpacks(inputs, inside, layout)
+        stores = (
+            BuildpackStore(Path(inside.host(layout.buildpacks)), layout.buildpacks),
+            BuildpackStore(Path(inside.host("/cnb/extensions")), "/cnb/extensions", extension=True),
+        )
+        order = _order(inputs, inside, stores[0])
+        runner = SandboxRunner(engine.sandbox, root.path, owner, inputs.limits)
+        yield Workplace(root, context, runner, lookup_in(*stores), order, owner)
+    finally:
+        root.close()
+
+
+def create(
+    inputs: BuildInputs, options: ExportOptions, analyzed: Analyzed, cache: BuildCache, engine: Engine
+) -> Created:
+    """Detect, restore, build, export; then keep what the buildpacks want kept. The cache must be open."""
+    if cache.discarded:
+        engine.sink.emit(Message(f"The build cache is started afresh: {cache.discarded}", "warning"))
+    held = {_cache_path(layer, engine.layout): layer for layer in cache.layers}
+    trees = [Tree(cache.tree_root(layer.tree), at) for at, layer in held.items()]
+    with workplace(inputs, trees, engine) as place:
+        detected = detect(place.order, place.lookup, place.context, place.runner, engine.sink)
+        restoration = _restore(detected, analyzed, cache, held, place, engine)
+        built = build(detected.group, detected.plan, place.lookup, place.context, place.runner, engine.sink)
+        exported = export(
+            ExportInputs(
+                built=built,
+                analyzed=analyzed,
+                kept=restoration.kept,
+                memo=cache.memo,
+                app_key=f"{inputs.app.key} {options.profile.name} {place.owner.uid}:{place.owner.gid}",
+                launcher_version=options.launcher,
+                platform_api=inputs.platform_api,
+                profile=options.profile,
+                default_process=options.default_process,
+                created=options.created,
+                labels=options.labels,
+                annotations=options.annotations,
+                project=options.project,
+            ),
+            place.root,
+            engine.layout,
+            place.owner,
+            engine.store,
+            engine.sink,
+        )
+        kept = _keep(built, restoration, exported, cache, place, engine)
+    cache.save(kept, exported.memo)
+    return Created(detected, restoration, built, exported)
+
+
+def _order(inputs: BuildInputs, root: BuildRoot, store: BuildpackStore) -> Order:
+    """The builder's order, or the one group that was asked for, with what goes around it."""
+    if inputs.chosen:
+        order: Order = (tuple(_element(item, store) for item in inputs.chosen),)
+    else:
+        order = load_order(Path(root.host("/cnb/order.toml"))).order
+    pre, post = (tuple(_element(item, store) for item in items) for items in (inputs.pre, inputs.post))
+    return with_system(order, System(pre, post))
+
+
+def _element(identity: str, store: BuildpackStore) -> GroupElement:
+    """``ID@VERSION``, or ``ID`` when the builder holds one version of it."""
+    id_, at, version = identity.partition("@")
+    if not at:
+        found = [item for item in store if item.id == id_]
+        if len(found) != 1:
+            held = ", ".join(str(item) for item in (found or store))
+            raise UnknownBuildpack(
+                f"The builder has {'several versions of' if found else 'no buildpack'} {id_}", why=f"it holds {held}"
+            )
+        version = found[0].version
+    return GroupElement(id_, version)
+
+
+def _context(inputs: BuildInputs, root: BuildRoot, layout: Layout, owner: Owner) -> Context:
+    image_env = {**inputs.builder.config.env, "HOME": _home(root, owner.uid)}
+    release = root.read("/etc/os-release") or b""
+    return Context(
+        root=root,
+        target=inputs.target.or_distro(parse_os_release(release)),
+        inherited=Environment.inherited(image_env),
+        platform_api=inputs.platform_api,
+        app_dir=layout.app,
+        layers_dir=layout.layers,
+        platform_dir=layout.platform,
+        build_config_dir=layout.build_config,
+        exec_env=inputs.exec_env,
+        owner=owner.chown,
+    )
+
+
+def _home(root: BuildRoot, uid: int) -> str:
+    """The home directory of ``uid`` in the builder's passwd file, ``/`` when it has none."""
+    for line in (root.read("/etc/passwd") or b"").decode("utf-8", "replace").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and fields[2] == str(uid):
+            return fields[5] or "/"
+    return "/"
+
+
+def _write_platform(inputs: BuildInputs, root: BuildRoot, layout: Layout) -> None:
+    """The user's variables as files, one each: how a platform hands them to buildpacks."""
+    root.make_dirs(f"{layout.platform}/env")
+    for name, value in inputs.env.items():
+        root.write(f"{layout.platform}/env/{name}", os.fsencode(value))
+
+
+def _add_buildpacks(inputs: BuildInputs, root: BuildRoot, layout: Layout) -> None:
+    for identity, directory in inputs.buildpacks:
+        id_, _, version = identity.rpartition("@")
+        place = f"{layout.buildpacks}/{escape_id(id_)}"
+        root.make_dirs(place)
+        target = root.host(f"{place}/{version}")
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(directory, target, symlinks=True)
+
+
+def _cache_path(layer: KeptLayer, layout: Layout) -> str:
+    return f"{layout.layers}/{escape_id(layer.buildpack)}/{layer.name}"
+
+
+def _restore(
+    detected: Detected,
+    analyzed: Analyzed,
+    cache: BuildCache,
+    held: Mapping[str, KeptLayer],
+    place: Workplace,
+    engine: Engine,
+) -> Restoration:
+    with step(engine.sink, "restore", "Restore") as told:
+        restoration = choose(detected.group, analyzed, cache, engine.layout, place.context.platform_api)
+        for at in held:
+            if at not in restoration.kept:
+                shutil.rmtree(place.context.root.host(at, follow=False), ignore_errors=True)
+        root = place.context.root
+        write_metadata(root, restoration, detected.group, analyzed, cache, engine.layout, place.owner)
+        for action in restoration.actions:
+            engine.sink.emit(Message(str(action), "debug"))
+        told.detail = f"{len(restoration.kept)} of {len(held)} cached layers"
+    return restoration
+
+
+def _keep(
+    built: Built, restoration: Restoration, exported: Exported, cache: BuildCache, place: Workplace, engine: Engine
+) -> tuple[KeptLayer, ...]:
+    """Move the trees of all cache layers out of the build root; one that did not change stays where it is."""
+    kept = []
+    for element, layers in zip(built.group, built.layers, strict=True):
+        for layer in layers:
+            if not (layer.types.cache and layer.present):
+                continue
+            before = restoration.kept.get(layer.path)
+            if before is not None and not place.root.changed(layer.path):
+                tree = before.tree
+            else:
+                tree = cache.new_tree()
+                place.root.take(layer.path, cache.tree_root(tree))
+                _keep_sboms(built, layer.path, cache, tree, place)
+            diff_id = exported.diff_ids.get(layer.path)
+            kept.append(
+                KeptLayer(
+                    element.id,
+                    element.version,
+                    layer.name,
+                    tree,
+                    layer.types.build,
+                    layer.types.launch,
+                    layer.metadata.data,
+                    str(diff_id) if diff_id else None,
+                )
+            )
+    return tuple(kept)
+
+
+def _keep_sboms(built: Built, path: str, cache: BuildCache, tree: str, place: Workplace) -> None:
+    directory = cache.tree_root(tree) / "sbom"
+    for file in built.sboms:
+        stem = file.source.partition(".sbom.")[0]
+        if file.kind.value == "cache" and stem == path:
+            directory.mkdir(exist_ok=True)
+            data = place.context.root.read(file.source) or b""
+            (directory / file.target.rpartition("/")[2]).write_bytes(data)

@@ -1,0 +1,75 @@
+"""How buildpack executables are run: in the sandbox, as the CNB user, within the limits of the build."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lifecycle.buildpack.execute import OnLine
+from lifecycle.errors import PylifeError
+from lifecycle.phases.layout import Owner
+from lifecycle.sandbox.run import Sandbox
+from lifecycle.sandbox.spec import Mount, RunSpec
+
+
+class TimedOut(PylifeError):
+    """The build took longer than --timeout allows."""
+
+    code = "build.timeout"
+    exit_code = 51
+    fix = "Give --timeout more seconds; the last lines of output tell what it was busy with."
+
+
+class OutOfMemory(PylifeError):
+    """A build process needed more memory than --memory allows."""
+
+    code = "build.out-of-memory"
+    exit_code = 51
+    fix = "Give --memory more, or make the build need less (fewer parallel jobs, smaller dependencies)."
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a build may use: ``timeout`` in seconds for all of it, ``memory`` in bytes for each process tree."""
+
+    network: Literal["host", "none"] = "host"
+    memory: int | None = None
+    timeout: float | None = None
+    mounts: tuple[Mount, ...] = ()
+
+
+class SandboxRunner:
+    """The ``Runner`` of the buildpack package, upon a sandbox and one build root. The clock starts when it is made."""
+
+    def __init__(self, sandbox: Sandbox, root: Path, owner: Owner, limits: Limits) -> None:
+        self._sandbox = sandbox
+        self._root = root
+        self._owner = owner
+        self._limits = limits
+        self._deadline = None if limits.timeout is None else time.monotonic() + limits.timeout
+
+    def run(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, on_line: OnLine) -> int:
+        """Run one executable to its end; raises TimedOut or OutOfMemory, else returns its exit code."""
+        limits = self._limits
+        left = None if self._deadline is None else max(self._deadline - time.monotonic(), 0.01)
+        spec = RunSpec(
+            argv=tuple(argv),
+            root=str(self._root),
+            env=dict(env),
+            cwd=cwd,
+            uid=self._owner.uid,
+            gid=self._owner.gid,
+            network=limits.network,
+            mounts=limits.mounts,
+            memory=limits.memory,
+            timeout=left,
+        )
+        result = self._sandbox.run(spec, on_line)
+        if result.timed_out:
+            raise TimedOut(f"{argv[0]} was stopped", why=f"the build's timeout of {limits.timeout:g} s was over")
+        if result.oom:
+            raise OutOfMemory(f"{argv[0]} was killed", why=f"it needed more than {limits.memory} bytes of memory")
+        return result.exit_code
