@@ -27,7 +27,9 @@ from lifecycle.registry.shelf import Shelf
 
 MANIFEST_LIMIT = 4 << 20
 _BLOCK = 256 * 1024
-_NAME = r"(?P<name>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = rf"(?P<name>{_PART}(?:/{_PART})*)"  # no empty parts and no "..": names become folders
+_WHOLE_NAME = re.compile(_NAME)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _CONTENT_RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -130,6 +132,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
     def send_file(self, file: BinaryIO, start: int, count: int) -> None:
         """Send ``count`` bytes of a blob's file from ``start`` on, as the body."""
         self.wfile.flush()
+        file.seek(start)  # TLS connections read the file from where it stands
         self.connection.sendfile(file, start, count)
 
     def receive(self, take: Callable[[bytes], None]) -> None:
@@ -216,7 +219,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
         mount = self.query("mount")
         if mount:
             digest, source = Digest.parse(mount), self.query("from")
-            if source and self.may_mount(source) and shelf.has_blob(source, digest):
+            if _WHOLE_NAME.fullmatch(source) and self.may_mount(source) and shelf.has_blob(source, digest):
                 shelf.link_blob(name, digest)
                 return self._created_blob(name, digest)
         upload = shelf.begin(name)
@@ -280,6 +283,10 @@ class RegistryHandler(BaseHTTPRequestHandler):
 
     def _on_manifest(self, name: str, id: str) -> None:
         shelf = self.registry.shelf
+        if ":" in id:
+            Digest.parse(id)
+        elif not _TAG.fullmatch(id):
+            return self.refuse(400 if self.command == "PUT" else 404, "TAG_INVALID", f"{id!r} is not a tag")
         if self.command == "PUT":
             return self._put_manifest(name, id)
         if self.command == "DELETE":
@@ -296,8 +303,6 @@ class RegistryHandler(BaseHTTPRequestHandler):
         if data is None:
             return self.refuse(413, "SIZE_INVALID", f"a manifest may have {MANIFEST_LIMIT} bytes")
         tag = None if ":" in id else id
-        if tag is not None and not _TAG.fullmatch(tag):
-            return self.refuse(400, "TAG_INVALID", f"{tag!r} is not a tag")
         digest = Digest.of(data) if tag is not None else Digest.parse(id)
         total = digest.hasher()
         total.update(data)
