@@ -1,0 +1,154 @@
+"""Where the app's source is: a directory, an archive, or an archive on standard input."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote
+
+from lifecycle.archive.compress import decompress
+from lifecycle.archive.errors import NotATar
+from lifecycle.archive.extract import Ownership, Whiteouts, extract
+from lifecycle.errors import PylifeError
+from lifecycle.source.errors import BadArchive, SourceNotFound, SourceUnreadable, SourceUnsupported
+from lifecycle.source.zip import MAGIC, extract_zip
+
+_SCHEMES = ("dir", "file", "tar")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySource:
+    """Source in a directory."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSource:
+    """Source in an archive: tar (plain, gzip or zstd) or zip, told apart by its bytes."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class StdinSource:
+    """Source in an archive on standard input."""
+
+    def __str__(self) -> str:
+        return "standard input"
+
+
+SourcePlace = DirectorySource | ArchiveSource | StdinSource
+
+
+def parse_source(text: str) -> SourcePlace:
+    """The place in ``text``: a path, ``-``, or a path behind ``dir://``, ``tar://`` or ``file://``.
+
+    Raises SourceNotFound when nothing is there, SourceUnsupported for another scheme.
+    """
+    if text == "-":
+        return StdinSource()
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme not in _SCHEMES:
+        raise SourceUnsupported(f"The source {text} cannot be used", why=f"{scheme}:// is not a known kind of source")
+    if not separator:
+        scheme, rest = "", text
+    elif scheme == "file":
+        rest = unquote(rest.removeprefix("localhost"))
+    path = Path(rest).expanduser()
+    if not rest or not path.exists():
+        raise SourceNotFound(f"The source {text} does not exist", why=f"there is nothing at {path.absolute()}")
+    if path.is_dir():
+        if scheme == "tar":
+            raise SourceNotFound(f"The source {text} cannot be used", why="it is a directory, not an archive")
+        return DirectorySource(path)
+    if scheme == "dir":
+        raise SourceNotFound(f"The source {text} cannot be used", why="it is not a directory")
+    return ArchiveSource(path)
+
+
+@contextmanager
+def open_source(place: SourcePlace, scratch: Path, *, stdin: BinaryIO | None = None) -> Iterator[Path]:
+    """The directory that holds the source while the context lasts.
+
+    A directory is handed out as it is, never to be written to; an archive is unpacked into a new directory in
+    ``scratch``, which is removed afterwards. Raises BadArchive, SourceUnreadable.
+    """
+    if isinstance(place, DirectorySource):
+        yield place.path
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    unpacked = Path(tempfile.mkdtemp(prefix="source-", dir=scratch))
+    try:
+        if isinstance(place, StdinSource):
+            if stdin is None:
+                raise SourceNotFound("There is no source on standard input", why="standard input is not open")
+            _unpack(io.BufferedReader(_Unseekable(stdin)), unpacked, str(place))
+        else:
+            try:
+                with open(place.path, "rb") as file:
+                    _unpack(file, unpacked, str(place))
+            except OSError as error:
+                raise SourceUnreadable(f"{place} cannot be read", why=error.strerror, where=str(place)) from error
+        yield unpacked
+    finally:
+        _remove(unpacked)
+
+
+def _unpack(stream: io.BufferedReader, destination: Path, name: str) -> None:
+    head = stream.peek(4)[:4]
+    if not head:
+        raise BadArchive(f"{name} holds no source", why="it is empty")
+    if head in MAGIC:
+        if stream.seekable():
+            extract_zip(stream, destination, name=name)
+            return
+        with tempfile.TemporaryFile(dir=destination.parent) as whole:  # a zip's table of contents is at its end
+            shutil.copyfileobj(stream, whole, 1 << 20)
+            whole.seek(0)
+            extract_zip(whole, destination, name=name)
+        return
+    try:
+        extract(decompress(stream), destination, ownership=Ownership.SELF, whiteouts=Whiteouts.KEEP)
+    except NotATar as error:
+        raise BadArchive(f"{name} is neither a tar nor a zip archive", why=str(error)) from error
+    except PylifeError as error:
+        raise BadArchive(f"{name} cannot be unpacked", why=str(error), fix=error.fix) from error
+
+
+class _Unseekable(io.RawIOBase):
+    """A stream read as it comes; closing it leaves the one below open, which is the caller's."""
+
+    def __init__(self, below: BinaryIO) -> None:
+        self._below = below
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        data = self._below.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a tree whose directories may lack the permission to be emptied."""
+    for parent, names, _ in os.walk(directory):
+        for name in names:
+            child = os.path.join(parent, name)
+            if not os.path.islink(child):
+                os.chmod(child, 0o700)
+    shutil.rmtree(directory, ignore_errors=True)
