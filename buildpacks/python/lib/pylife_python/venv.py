@@ -49,7 +49,9 @@ _UV_SETTINGS = (
     "UV_NO_BINARY",
     "UV_NO_BUILD",
     "UV_EXCLUDE_NEWER",
-    "UV_NO_INDEX",
+    "PIP_NO_INDEX",
+    "PIP_NO_BINARY",
+    "PIP_ONLY_BINARY",
 )
 # What would make the environment somewhere else or of something else than the layer needs.
 _OURS = re.compile(
@@ -132,7 +134,7 @@ def _install(
         _run(create, env, build.app, requirements_path, quiet=True)
         target = os.path.join(layer.path, "bin", "python")
         install = [program, "pip", "install", "--python", target, "--requirement", os.path.basename(requirements_path)]
-        _run(install, env, build.app, requirements_path)
+        _run(install + _options(env), env, build.app, requirements_path)
         left = _clean_sources(before, wanted)
         site = _site_packages(layer, version)
         _make_reproducible(layer, site)
@@ -151,8 +153,10 @@ def _run(command: list[str], env: dict[str, str], cwd: str, requirements_path: s
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
+            if line.startswith("Using Python"):
+                continue
             seen.append(line)
-            if not quiet and not line.startswith(("Using Python", "warning: Failed to hardlink")):
+            if not quiet:
                 note(line.rstrip())
     if process.returncode:
         explain("".join(seen), os.path.basename(requirements_path))
@@ -168,9 +172,7 @@ def _installer_env(build: Build) -> dict[str, str]:
         if value := env.get(pip_name):
             separator = "," if uv_name == "UV_FIND_LINKS" else " "
             env.setdefault(uv_name, separator.join(value.split()) if pip_name != "PIP_CERT" else value)
-    if env.get("PIP_NO_INDEX", "0").lower() in ("1", "true", "yes", "on"):
-        env.setdefault("UV_NO_INDEX", "1")
-    if env.get("PIP_PRE", "0").lower() in ("1", "true", "yes", "on"):
+    if _is_on(env.get("PIP_PRE", "")):
         env.setdefault("UV_PRERELEASE", "allow")
     # pip takes the best version that any index has; uv would stop at the first index that knows the name.
     env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
@@ -190,6 +192,19 @@ def _installer_env(build: Build) -> dict[str, str]:
     if os.path.isdir(headers):
         env["CPATH"] = f"{env['CPATH']}:{headers}" if env.get("CPATH") else headers
     return env
+
+
+def _options(env: dict[str, str]) -> list[str]:
+    """pip's settings that uv knows as options only."""
+    options = ["--no-index"] if _is_on(env.get("PIP_NO_INDEX", "")) else []
+    for name, option in (("PIP_NO_BINARY", "--no-binary"), ("PIP_ONLY_BINARY", "--only-binary")):
+        for package in env.get(name, "").replace(",", " ").split():
+            options += [option, package]
+    return options
+
+
+def _is_on(value: str) -> bool:
+    return value.lower() in ("1", "true", "yes", "on")
 
 
 def _cache_layer(build: Build) -> str:
