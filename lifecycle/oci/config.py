@@ -15,6 +15,12 @@ from lifecycle.oci.digest import Digest
 from lifecycle.oci.errors import BadDocument
 from lifecycle.oci.platform import Platform
 
+_CONTAINER_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("Env", "Entrypoint", "Cmd"), (list, str)),
+    **dict.fromkeys(("ExposedPorts", "Volumes"), (dict, list)),
+    "Labels": (dict,),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -68,9 +74,12 @@ class ImageConfig:
             raise BadDocument("An image configuration must be a JSON object")
         config = cls(data, raw)
         _ = config.diff_ids, config.history
-        for key in ("config",):
-            if data.get(key) is not None and not isinstance(data[key], Mapping):
-                raise BadDocument(f"The property {key!r} of an image configuration is no JSON object")
+        container = data.get("config") or {}
+        if not isinstance(container, Mapping):
+            raise BadDocument("The property 'config' of an image configuration is no JSON object")
+        for key, kinds in _CONTAINER_TYPES.items():
+            if container.get(key) and not isinstance(container[key], kinds):
+                raise BadDocument(f"The property 'config.{key}' of an image configuration is of the wrong type")
         return config
 
     @classmethod
