@@ -85,15 +85,19 @@ class Session:
             self.renderer.close()
 
 
-def _common_options() -> list[click.Parameter]:
+def _common_options(taken: set[str]) -> list[click.Parameter]:
+    """The options of every command; ``-v`` and ``-q`` stay the command's own where it has them."""
+    verbose, quiet = ["-v", "--verbose"], ["-q", "--quiet"]
     return [
         click.Option(
             ["--progress"],
             type=click.Choice(["auto", "tty", "plain", "json"]),
             help="How progress is shown on stderr (json: one event a line).",
         ),
-        click.Option(["-q", "--quiet"], is_flag=True, help="Show the result and errors only."),
-        click.Option(["-v", "--verbose"], is_flag=True, help="Show more, and tracebacks."),
+        click.Option(
+            [name for name in quiet if name not in taken], is_flag=True, help="Show the result and errors only."
+        ),
+        click.Option([name for name in verbose if name not in taken], is_flag=True, help="Show more, and tracebacks."),
     ]
 
 

@@ -202,6 +202,13 @@ def test_explain_works_with_a_broken_settings_file(
     assert capsys.readouterr().out.startswith("# The settings file cannot be used\n")
 
 
+def test_command_keeps_its_own_short_options() -> None:
+    made = Command("c", params=[click.Option(["-v", "--volume"])])
+    flags = [name for param in made.params for name in param.opts]
+    assert flags.count("-v") == 1
+    assert "--verbose" in flags
+
+
 def test_commands_are_found_by_the_program_as_the_table_says() -> None:
     program = Program(name="pylife")
     context = click.Context(program)
