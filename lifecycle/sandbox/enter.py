@@ -166,7 +166,7 @@ def lent_ranges(path: str, user: int) -> tuple[tuple[int, int], ...]:
 
 def own_identity_map(path: str) -> tuple[IdRange, ...]:
     """Every id that this process's own user namespace has, each mapped to itself (extent by extent)."""
-    with open(path, encoding="ascii") as lines:
+    with open(path, encoding="utf-8") as lines:
         rows = [line.split() for line in lines]
     return tuple(IdRange(int(row[0]), int(row[0]), int(row[2])) for row in rows)
 

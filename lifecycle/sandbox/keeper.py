@@ -8,11 +8,13 @@ without one because the keeper adopts and kills every descendant.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
+import struct
 import time
 from collections.abc import Sequence
 from typing import NoReturn
@@ -304,9 +306,6 @@ def _serve(main: int) -> int:
 
 
 def _loopback_up() -> None:
-    import fcntl
-    import struct
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         request = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
         fcntl.ioctl(handle, 0x8914, request)  # SIOCSIFFLAGS
@@ -325,7 +324,7 @@ def _drain(fd: int) -> bytes:
 def _children() -> list[int]:
     own = os.getpid()
     try:
-        with open(f"/proc/{own}/task/{own}/children", encoding="ascii") as file:
+        with open(f"/proc/{own}/task/{own}/children", encoding="utf-8") as file:
             return [int(pid) for pid in file.read().split()]
     except OSError:
         pass

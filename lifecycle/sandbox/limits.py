@@ -62,7 +62,7 @@ def _writable(path: str) -> bool:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""
@@ -85,7 +85,7 @@ class MemoryGroup:
             self._try("memory.memsw.limit_in_bytes", limit)
 
     def _set(self, name: str, value: int) -> None:
-        with open(os.path.join(self.path, name), "w", encoding="ascii") as file:
+        with open(os.path.join(self.path, name), "w", encoding="utf-8") as file:
             file.write(str(value))
 
     def _try(self, name: str, value: int) -> None:

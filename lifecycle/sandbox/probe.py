@@ -196,7 +196,7 @@ def _remedy(name: RungName) -> str | None:
 
 def _setting(path: str) -> str | None:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return None

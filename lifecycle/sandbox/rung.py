@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lifecycle.sandbox.errors import BadIsolation
+
+if TYPE_CHECKING:
+    from lifecycle.sandbox.mounts import KernelMounts
 
 RungName = Literal["userns", "mountns", "chroot"]
 
@@ -79,6 +82,12 @@ class Rung:
             return "all"
         owners = ",".join(f"{r.inside}-{r.outside}-{r.count}" for r in (*self.uid_map, *self.gid_map))
         return f"{self.ids}-{hashlib.sha256(owners.encode()).hexdigest()[:8]}"
+
+    def mounts(self) -> KernelMounts:
+        """What mounts overlay roots on this rung."""
+        from lifecycle.sandbox.mounts import KernelMounts
+
+        return KernelMounts(self.overlay == "user")
 
     def maps_user(self, uid: int) -> bool:
         """Whether a process can be given ``uid`` here (one id can stand for any single one)."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from lifecycle.archive.extract import Ownership, Whiteouts
+from lifecycle.archive import Ownership, Whiteouts
 from lifecycle.oci.digest import Digest, chain_id
 from lifecycle.snapshot.base import Tree
 from lifecycle.snapshot.copying import Copier, Stamp, stamps

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lifecycle.archive.entry import Entry
-from lifecycle.archive.extract import Ownership, Whiteouts, extract
+from lifecycle.archive import Entry, Ownership, Whiteouts, extract
 from lifecycle.oci.digest import Digest
 from lifecycle.snapshot.errors import LayerNotUnpacked
 from lifecycle.snapshot.places import Lock, Yard
@@ -79,7 +78,7 @@ class LayerShelf:
         implied = [os.fsdecode(path) for path in done.implied]
         if not rooted:
             implied.append(".")
-        with open(os.path.join(partial, "implied.json"), "w", encoding="ascii") as file:
+        with open(os.path.join(partial, "implied.json"), "w", encoding="utf-8") as file:
             json.dump(implied, file)
 
     def hold(self, layers: Sequence[Digest]) -> tuple[list[Stratum], list[Lock]]:
@@ -103,7 +102,7 @@ class LayerShelf:
 
     def _stratum(self, place: str, diff_id: Digest) -> Stratum:
         try:
-            with open(os.path.join(place, "implied.json"), encoding="ascii") as file:
+            with open(os.path.join(place, "implied.json"), encoding="utf-8") as file:
                 return Stratum(os.path.join(place, "fs"), frozenset(json.load(file)))
         except OSError as error:
             raise LayerNotUnpacked(f"Layer {diff_id.short} has just been removed", why=error.strerror) from error

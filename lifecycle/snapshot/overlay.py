@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal, Protocol, Self
 
-from lifecycle.archive.extract import Ownership, Whiteouts
+from lifecycle.archive import Ownership, Whiteouts
 from lifecycle.oci.digest import Digest
 from lifecycle.snapshot.base import Tree
 from lifecycle.snapshot.copying import Copier, attributes
