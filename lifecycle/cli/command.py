@@ -108,10 +108,7 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.examples = examples
         self.early = early
-        own = {name for param in self.params for name in param.opts}
-        for option in _common_options():
-            option.opts = [name for name in option.opts if name not in own]  # `run -v` is a volume, as everywhere
-            self.params.append(option)
+        self.params.extend(_common_options({name for param in self.params for name in param.opts}))
 
     def invoke(self, ctx: click.Context) -> Any:
         session = ctx.find_object(Session)
