@@ -134,7 +134,8 @@ def cnb_dir_members(root_dir: Path | str, at: str, owner: Owner, *, above: Owner
     """The layer of directory ``at`` in the root filesystem ``root_dir``, as the official lifecycle makes it.
 
     First the directories above it from the first component down, with their own mode and owner; then the tree,
-    given to ``owner``. ``above`` overrides the owner of the directories above. Times fixed, hard links copied, extended attributes dropped. Write it in CNB style.
+    given to ``owner``. ``above`` replaces the owner of the directories above. Times fixed, hard links copied,
+    extended attributes dropped. Write it in CNB style.
     Source: CNB Platform spec, "Exporter"; the entries are those of the official exporter.
     """
     name = name_in_root(at)

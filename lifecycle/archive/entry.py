@@ -23,6 +23,11 @@ class Kind(Enum):
     FIFO = "fifo"
 
 
+# Looking up ``Kind.FILE`` runs Python code in CPython 3.11; the loops over entries use these.
+FILE, DIR, SYMLINK, HARDLINK = Kind.FILE, Kind.DIR, Kind.SYMLINK, Kind.HARDLINK
+CHAR, BLOCK, FIFO = Kind.CHAR, Kind.BLOCK, Kind.FIFO
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One member of an archive, without its content.

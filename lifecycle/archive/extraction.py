@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
-from lifecycle.archive.entry import Entry, Kind, printable
+from lifecycle.archive.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry, printable
 from lifecycle.archive.errors import BadLink, ExtractFailed, NoSpace, UnsafeEntry
 from lifecycle.archive.limits import Limits
 from lifecycle.archive.reader import SparseSection, canonical, read_tar
@@ -162,27 +162,26 @@ class _Extraction:
     def _place(self, entry: Entry, above: bytes, name: bytes, content: BinaryIO) -> None:
         kind = entry.kind
         if name == b".":
-            if kind is not Kind.DIR:
+            if kind is not DIR:
                 raise UnsafeEntry("The archive puts something that is no directory at its root")
             self._directories[b""] = entry
             return
         here = self._tree.open(above)
         self._made.add(here.path + b"/" + name)
-        match kind:
-            case Kind.FILE:
-                self._file(here, name, entry, content)
-            case Kind.DIR:
-                self._directory(here, name, entry)
-            case Kind.HARDLINK:
-                self._hard_link(here, name, entry)
-            case _:
-                try:
-                    made = self._special(here, name, entry)
-                except FileExistsError:
-                    self._tree.remove(here, name)
-                    made = self._special(here, name, entry)
-                if made:
-                    self._set_status(here, name, entry)
+        if kind is FILE:
+            self._file(here, name, entry, content)
+        elif kind is DIR:
+            self._directory(here, name, entry)
+        elif kind is HARDLINK:
+            self._hard_link(here, name, entry)
+        else:
+            try:
+                made = self._special(here, name, entry)
+            except FileExistsError:
+                self._tree.remove(here, name)
+                made = self._special(here, name, entry)
+            if made:
+                self._set_status(here, name, entry)
 
     def _file(self, here: Dir, name: bytes, entry: Entry, content: BinaryIO) -> None:
         try:
@@ -257,15 +256,15 @@ class _Extraction:
 
     def _special(self, here: Dir, name: bytes, entry: Entry) -> bool:
         """Make a link, FIFO or device; False when devices are not for us to make."""
-        if entry.kind is Kind.SYMLINK:
+        if entry.kind is SYMLINK:
             if not entry.linkname:
                 raise BadLink(f"{printable(entry.name)} is a symbolic link to nothing")
             os.symlink(entry.linkname, name, dir_fd=here.fd)
             return True
-        if entry.kind is Kind.FIFO:
+        if entry.kind is FIFO:
             os.mkfifo(name, 0o600, dir_fd=here.fd)
             return True
-        form = stat.S_IFCHR if entry.kind is Kind.CHAR else stat.S_IFBLK
+        form = stat.S_IFCHR if entry.kind is CHAR else stat.S_IFBLK
         try:
             os.mknod(name, form | 0o600, os.makedev(entry.dev_major, entry.dev_minor), dir_fd=here.fd)
         except PermissionError:
@@ -279,7 +278,7 @@ class _Extraction:
         """Owner, mode and time of something that must not be opened."""
         if self._chown:
             os.chown(name, entry.uid, entry.gid, dir_fd=here.fd, follow_symlinks=False)
-        if entry.kind is not Kind.SYMLINK:
+        if entry.kind is not SYMLINK:
             os.chmod(name, entry.mode, dir_fd=here.fd)  # made just now by us: not a link
         for attribute, _ in entry.xattrs:
             self._dropped[os.fsdecode(attribute)] += 1

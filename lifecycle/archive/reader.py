@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 from zlib import adler32
 
-from lifecycle.archive.entry import Entry, Kind, printable
+from lifecycle.archive.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry, printable
 from lifecycle.archive.errors import BadHeader, LimitExceeded, NotATar, TruncatedArchive, UnsupportedEntry
 from lifecycle.archive.limits import Limits
 from lifecycle.archive.sparse import Segment
 
 _KIND = {
-    b"0": Kind.FILE,
-    b"\0": Kind.FILE,
-    b"7": Kind.FILE,
-    b"S": Kind.FILE,
-    b"1": Kind.HARDLINK,
-    b"2": Kind.SYMLINK,
-    b"3": Kind.CHAR,
-    b"4": Kind.BLOCK,
-    b"5": Kind.DIR,
-    b"6": Kind.FIFO,
+    b"0": FILE,
+    b"\0": FILE,
+    b"7": FILE,
+    b"S": FILE,
+    b"1": HARDLINK,
+    b"2": SYMLINK,
+    b"3": CHAR,
+    b"4": BLOCK,
+    b"5": DIR,
+    b"6": FIFO,
 }
 _CHUNK = 1 << 20
 _WHOLE = 1 << 20
@@ -31,7 +31,6 @@ _END = bytes(512)
 _SIZE_LIMIT = 1 << 62
 _ID_LIMIT = (1 << 32) - 1
 _MEMO = 4096
-_UNCLEAN = re.compile(rb"\A\.?/|//|/\.?\Z|/\./|\A\.?\Z")
 _XATTR = b"SCHILY.xattr."
 _SPARSE = b"GNU.sparse."
 
@@ -123,6 +122,7 @@ class _Source:
         return self._before + self._at
 
     def _refill(self) -> bool:
+        """Read on; everything in the buffer must have been taken."""
         more = self._stream.read(_CHUNK)
         if not more:
             return False
@@ -131,22 +131,36 @@ class _Source:
             if self._before > self._limits.ratio * taken:
                 why = f"{taken} compressed bytes became {self._before}, more than {self._limits.ratio} times as many"
                 raise LimitExceeded("The archive grows without measure when it is unpacked", why=why)
-        self._before += self._at
-        self._buffer = self._buffer[self._at :] + more if self._at < len(self._buffer) else more
+        self._before += len(self._buffer)
+        self._buffer = more
         self._at = 0
         return True
 
     def take(self, count: int) -> bytes:
         """Exactly ``count`` bytes, fewer only at the end of the stream."""
-        end = self._at + count
-        while end > len(self._buffer):
-            if not self._refill():
-                end = len(self._buffer)
-                break
-            end = self._at + count
-        data = self._buffer[self._at : end]
-        self._at = end
-        return data
+        at = self._at
+        end = at + count
+        if end <= len(self._buffer):
+            self._at = end
+            return self._buffer[at:end]
+        parts = [self._buffer[at:]]
+        self._at = len(self._buffer)
+        missing = count - len(parts[0])
+        while missing and self._refill():
+            parts.append(self._buffer[:missing])
+            self._at = len(parts[-1])
+            missing -= self._at
+        return b"".join(parts)
+
+    def take_padded(self, size: int) -> bytes | None:
+        """``size`` bytes, passing over the padding to a whole block; None when the stream ends before."""
+        at = self._at
+        past = at + ((size + 511) & ~511)
+        if past <= len(self._buffer):
+            self._at = past
+            return self._buffer[at : at + size]
+        data = self.take(size)
+        return data if len(data) == size and len(self.take(-size & 511)) == -size & 511 else None
 
     def some(self, count: int) -> bytes:
         """Between 1 and ``count`` bytes, none when ``count`` is 0; raises at the end of the stream."""
@@ -226,10 +240,10 @@ class _Reader:
                     shown = f"The archive is too large once unpacked, at {printable(entry.name)}"
                     raise LimitExceeded(shown, why=f"its files come to more than {limits.unpacked} bytes")
                 if stored <= _WHOLE and segments is None:
-                    data = source.take(stored)
-                    if len(data) < stored or len(source.take(-stored & 511)) < (-stored & 511):
+                    whole = source.take_padded(stored)
+                    if whole is None:
                         raise self._cut(entry.name)
-                    yield entry, io.BytesIO(data)
+                    yield entry, io.BytesIO(whole)
                     continue
                 section = Section(source, stored)
                 if segments is None:
@@ -280,8 +294,8 @@ class _Reader:
                 why=f"at most {most} are accepted",
                 where=self._where(),
             )
-        data = self._source.take(size)
-        if len(data) < size or len(self._source.take(-size & 511)) < (-size & 511):
+        data = self._source.take_padded(size)
+        if data is None:
             raise TruncatedArchive("The archive ends in the middle of an extended header", where=self._where())
         return data
 
@@ -336,7 +350,7 @@ class _Reader:
             mtime = self._parse_time(block[136:148])
         size = self._size(block)
         link = b""
-        if kind is Kind.HARDLINK or kind is Kind.SYMLINK:
+        if kind is HARDLINK or kind is SYMLINK:
             link = longlink if longlink is not None else block[157:257].split(b"\0", 1)[0]
         if longname is not None:
             name = longname
@@ -352,22 +366,22 @@ class _Reader:
             gid = self._decimal(records, b"gid", gid, _ID_LIMIT)
             mtime = self._seconds(records, mtime)
             xattrs = self._xattrs(records)
-            if kind is Kind.FILE and any(key.startswith(_SPARSE) for key in records):
+            if kind is FILE and any(key.startswith(_SPARSE) for key in records):
                 name, size, realsize, segments = self._pax_sparse(records, local, name, size)
         if flag == b"S":
             realsize, segments = self._old_sparse(block, size)
         elif flag in b"0\0" and realsize is None and name.endswith(b"/"):
-            kind = Kind.DIR  # as v7 wrote directories
-        if kind is not Kind.FILE:
+            kind = DIR  # as v7 wrote directories
+        if kind is not FILE:
             size = 0
         if max(len(name), len(link)) > self._limits.name:
             raise LimitExceeded(f"The archive has a name of more than {self._limits.name} bytes: {printable(name)}")
         major = minor = 0
-        if kind is Kind.CHAR or kind is Kind.BLOCK:
+        if kind is CHAR or kind is BLOCK:
             major, minor = self._number(block[329:337], "device number"), self._number(block[337:345], "device number")
             if not (0 <= major < 1 << 32 and 0 <= minor < 1 << 32):
                 raise BadHeader(f"{printable(name)} has an impossible device number", where=self._where())
-        elif kind is Kind.HARDLINK:
+        elif kind is HARDLINK:
             link = canonical(link)
         shown = size if realsize is None else realsize
         entry = Entry(canonical(name), kind, mode, uid, gid, shown, mtime, link, major, minor, xattrs)
@@ -490,7 +504,11 @@ class _Reader:
 
 def canonical(name: bytes) -> bytes:
     """``name`` relative and without empty or "." parts; ``b"."`` for the root. A ".." part is left in place."""
-    if not _UNCLEAN.search(name):
+    if name[:2] == b"./":
+        name = name[2:]
+    if name[-1:] == b"/":
+        name = name[:-1]
+    if name and name[0] not in b"./" and b"//" not in name and b"/." not in name:
         return name
     return b"/".join(part for part in name.split(b"/") if part not in (b"", b".")) or b"."
 

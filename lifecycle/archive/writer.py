@@ -8,18 +8,32 @@ from enum import Enum
 from typing import BinaryIO
 from zlib import adler32
 
-from lifecycle.archive.entry import Content, Entry, Kind, Member, SupportsWrite, printable
+from lifecycle.archive.entry import (
+    BLOCK,
+    CHAR,
+    DIR,
+    FIFO,
+    FILE,
+    HARDLINK,
+    SYMLINK,
+    Content,
+    Entry,
+    Kind,
+    Member,
+    SupportsWrite,
+    printable,
+)
 from lifecycle.archive.errors import FileChanged, Unreadable, UnwritableEntry
 from lifecycle.archive.sparse import Segment, data_segments, render_map
 
 _TYPE = {
-    Kind.FILE: b"0",
-    Kind.HARDLINK: b"1",
-    Kind.SYMLINK: b"2",
-    Kind.CHAR: b"3",
-    Kind.BLOCK: b"4",
-    Kind.DIR: b"5",
-    Kind.FIFO: b"6",
+    FILE: b"0",
+    HARDLINK: b"1",
+    SYMLINK: b"2",
+    CHAR: b"3",
+    BLOCK: b"4",
+    DIR: b"5",
+    FIFO: b"6",
 }
 _BATCH = 512 << 10
 _CHUNK = 1 << 20
@@ -75,7 +89,7 @@ class TarWriter:
         self._sparse = sparse and not self._cnb
         self._batch: list[bytes] = []
         self._batched = 0
-        self._fields: dict[tuple[Kind, int, int, int, int], tuple[bytes, bytes] | None] = {}
+        self._fields: dict[tuple[int, int, int, int], tuple[bytes, bytes] | None] = {}
 
     def add(self, entry: Entry, content: Content = None) -> None:
         """Write one entry and, for a file, exactly ``entry.size`` bytes of its content.
@@ -83,7 +97,7 @@ class TarWriter:
         Content that is longer is cut there. Raises FileChanged when it is shorter.
         """
         kind = entry.kind
-        if kind is Kind.FILE:
+        if kind is FILE:
             size = entry.size
             if not size:
                 self._push(self._header(entry, 0))
@@ -133,7 +147,10 @@ class TarWriter:
 
     def _add_on_disk(self, entry: Entry, content: OnDisk) -> None:
         size = entry.size
-        fd = content.fd()
+        try:
+            fd = os.open(content.path, _OPEN_FLAGS)
+        except OSError:
+            fd = content.fd()  # says what is wrong
         try:
             if self._sparse and content.sparse and (segments := data_segments(fd, size)) is not None:
                 self._add_sparse(entry, fd, segments)
@@ -202,21 +219,21 @@ class TarWriter:
         name = entry.name
         if self._cnb:
             name = b"/" + name if name != b"." else b"/"
-        elif kind is Kind.DIR:
+        elif kind is DIR:
             name += b"/"
         link = entry.linkname
         if len(name) <= 100 and len(link) < 100 and size <= _SIZE_MAX and not entry.xattrs:
-            key = (kind, entry.mode, entry.uid, entry.gid, entry.mtime)
+            flag = 0 if kind is FILE else 1 if kind is DIR else 2 if kind is SYMLINK else 3
+            key = (entry.mode | flag << 16, entry.uid, entry.gid, entry.mtime)
             try:
                 fields = self._fields[key]
             except KeyError:
-                fields = self._remember(key)
-            plain = kind is not Kind.CHAR and kind is not Kind.BLOCK
-            if fields is not None and plain and name.isascii() and b"\0" not in name:
+                fields = self._remember(key, kind)
+            if fields is not None and flag != 3 and name.isascii() and b"\0" not in name:
                 if not link:
                     block = b"%b%b%011o%b" % (name.ljust(100, b"\0"), fields[0], size, fields[1])
                     return _checked(block)
-                if kind is Kind.SYMLINK and link.isascii() and b"\0" not in link:
+                if flag == 2 and link.isascii() and b"\0" not in link:
                     block = b"%b%b%011o%b%b%b" % (
                         name.ljust(100, b"\0"),
                         fields[0],
@@ -228,9 +245,9 @@ class TarWriter:
                     return _checked(block)
         return self._slow_header(entry, size, name, {})
 
-    def _remember(self, key: tuple[Kind, int, int, int, int]) -> tuple[bytes, bytes] | None:
-        """The parts of a plain block that entries of the same kind, mode, owner and time share; None if unfit."""
-        kind, mode, uid, gid, mtime = key
+    def _remember(self, key: tuple[int, int, int, int], kind: Kind) -> tuple[bytes, bytes] | None:
+        """The parts of a plain block that entries of one kind, mode, owner and time share; None if they do not fit."""
+        mode, uid, gid, mtime = key
         fields = None
         if 0 <= uid <= _ID_MAX and 0 <= gid <= _ID_MAX and 0 <= mtime <= _SIZE_MAX:
             fields = (
@@ -245,7 +262,7 @@ class TarWriter:
     def _slow_header(self, entry: Entry, size: int, name: bytes, extra: dict[bytes, bytes]) -> bytes:
         """The header blocks of any entry. ``extra`` are PAX records that force the PAX form."""
         kind, link = entry.kind, entry.linkname
-        if kind is Kind.HARDLINK and self._cnb:
+        if kind is HARDLINK and self._cnb:
             link = b"/" + link
         if b"\0" in name or b"\0" in link:
             raise UnwritableEntry(f"{printable(name)} cannot be written to a tar archive", why="its name holds a NUL")
@@ -293,7 +310,7 @@ class TarWriter:
             return number if 0 <= number <= most else 0
 
         ids = (entry.mode & 0o7777, fit(entry.uid, _ID_MAX), fit(entry.gid, _ID_MAX))
-        device = entry.kind in (Kind.CHAR, Kind.BLOCK)
+        device = entry.kind in (CHAR, BLOCK)
         tail = _tail(entry.dev_major, entry.dev_minor, prefix) if device else _tail(0, 0, prefix)
         return _checked(
             b"%b%07o\0%07o\0%07o\0%011o\0%011o\0        %b%b%b"
