@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lifecycle.app.ports import Ports
-from lifecycle.builder import ensure_default_builder
+
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message
 from lifecycle.image import Image
@@ -34,6 +34,8 @@ def resolve_builder(name: str | None, ports: Ports, engine: Engine) -> Image:
     """
     name = name or ports.settings.builder.value
     if name is None or name.endswith(".toml"):
+        from lifecycle.builder.defaults import ensure_default_builder
+
         return ensure_default_builder(name, engine)
     image = load_image(locate(name, ports.images()), ports.images(), Platform.host())
     if BUILDER_METADATA not in image.config.labels:

@@ -42,7 +42,6 @@ from lifecycle.sandbox.rung import Rung
 from lifecycle.snapshot.base import Root, Snapshotter, Tree
 from lifecycle.store import LocalStore
 
-
 PLATFORM_API = Api(0, 14)
 """The Platform API of the images that are made: the newest whose launchers are common."""
 
