@@ -132,7 +132,7 @@ def detect_one(element: GroupElement, buildpack: Buildpack, context: Context, ru
     except (BadBuildPlan, BadFile) as error:
         return Detection(element, Verdict.ERRORED, exit_code=0, why=str(error), output=tuple(lines))
     finally:
-        shutil.rmtree(context.root.host(scratch), ignore_errors=True)
+        shutil.rmtree(context.root.host(scratch, follow=False), ignore_errors=True)
     return Detection.exited(element, code, plan, tuple(lines))
 
 
@@ -226,7 +226,7 @@ def build_one(
         argv = (executable, directory, context.platform_dir, plan_path)
         code = runner.run(argv, variables, context.app_dir, on_line)
     finally:
-        shutil.rmtree(root.host(scratch), ignore_errors=True)
+        shutil.rmtree(root.host(scratch, follow=False), ignore_errors=True)
     if code:
         raise BuildpackFailed(f"{buildpack} failed: bin/build exited with {code}", details="\n".join(tail) or None)
     return _outputs(element, buildpack, requires, env, context, sink)

@@ -208,7 +208,9 @@ def _digest_at(data: Mapping[str, Any], key: str) -> Digest | None:
 
 
 def _list(data: Mapping[str, Any], key: str) -> Iterable[Mapping[str, Any]]:
-    value = data.get(key) or []
+    value = data.get(key)
+    if value is None:
+        return []
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
         raise Undecodable(f"{key} is not an array of objects")
     return value
@@ -240,7 +242,7 @@ def _layer(data: Mapping[str, Any]) -> StoredLayer:
 
 
 def _run_image(data: Mapping[str, Any]) -> RunImageMetadata:
-    mirrors = data.get("mirrors") or []
+    mirrors = [] if data.get("mirrors") is None else data["mirrors"]
     if not isinstance(mirrors, list) or not all(isinstance(item, str) for item in mirrors):
         raise Undecodable("mirrors is not an array of strings")
     return RunImageMetadata(_text(data, "topLayer"), _text(data, "reference"), _text(data, "image"), tuple(mirrors))
