@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from lifecycle.app.ports import Ports
-
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message
 from lifecycle.image import Image
 from lifecycle.image.errors import ImageNotFound
-from lifecycle.image.places import Place, RegistryPlace, StorePlace, load_image, locate, parse_place
+from lifecycle.image.places import Place, RegistryPlace, StorePlace, load_image, locate
 from lifecycle.oci import Platform, Reference
 from lifecycle.phases.analyze import RunImage
 from lifecycle.phases.create import BadBuilder, Engine
+from lifecycle.registry.errors import NotFound
 
 BUILDER_METADATA = "io.buildpacks.builder.metadata"
 
@@ -85,7 +85,7 @@ def find_previous(name: str | None, place: Place, ports: Ports) -> Image | None:
 def _load_if_there(place: Place, ports: Ports) -> Image | None:
     try:
         return load_image(place, ports.images())
-    except ImageNotFound:
+    except (ImageNotFound, NotFound):
         return None
     except PylifeError as error:
         ports.sink.emit(Message(f"The previous image {place} cannot be used: {error}", "warning"))
@@ -100,6 +100,3 @@ def _run_images(builder: Image) -> dict[str, tuple[str, ...]]:
         return {item["image"]: tuple(item.get("mirrors") or ()) for item in images}
     except (KeyError, ValueError, TypeError, AttributeError):
         return {}
-
-
-__all__ = ["find_previous", "parse_place", "resolve_builder", "resolve_run_image"]

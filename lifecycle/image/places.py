@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from lifecycle.errors import PylifeError
 from lifecycle.events import Sink, step
 from lifecycle.image.destination import (
     ArchiveDestination,
@@ -158,7 +159,16 @@ def open_source(place: Place, ports: Ports) -> Source:
             return StoreSource(top, ports.store, ports.registry)
         case RegistryPlace(ref):
             registry = ports.need_registry(ref)
-            raw, media_type, digest = registry.manifest(ref)
+            try:
+                raw, media_type, digest = registry.manifest(ref)
+            except PylifeError as error:
+                if ref.explicit:
+                    raise
+                raise ImageNotFound(
+                    f"There is no image {ref.familiar} in the local store",
+                    why=f"and it could not be had from {ref.registry}: {error}",
+                    fix="`pylife images` lists what is here; a name such as localhost:5000/app names a registry.",
+                ) from error
             return RegistrySource(ref, Descriptor(media_type, digest, len(raw)), raw, registry)
         case OciPlace(path, tag):
             layout = Layout.open(path)
