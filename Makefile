@@ -3,6 +3,7 @@
 .PHONY: help setup setup-check setup-test demo test check bench docs clean
 
 BIN := .venv/bin
+SCRIPTS := scripts/demo scripts/docs scripts/readme-commands # Python without the suffix that ruff looks for
 
 help: ## Print the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +25,8 @@ test: setup-test ## Run all tests: unit, buildpacks, functional
 	$(BIN)/pytest -q $(filter-out tests/unit tests/conftest.py,$(wildcard tests/buildpacks tests/functional))
 
 check: setup-check ## Formatting, lint, types, the import rows, generated documents
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check . $(SCRIPTS)
+	$(BIN)/ruff check . $(SCRIPTS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs --check
