@@ -184,19 +184,7 @@ def test_without_a_server_the_development_server_is_marked_as_such(project: Benc
             "django.setting-missing",
             "pylife build --env SECRET_KEY=...",
         ),
-        (
-            'SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()',
-            'SECRET_KEY = ""',
-            "django.setting-missing",
-            "needs the setting SECRET_KEY",
-        ),
         ('    "board",\n', '    "board",\n    "debug_toolbar",\n', "django.module-missing", "debug_toolbar"),
-        (
-            'STATIC_URL = "static/"\n',
-            'STATIC_URL = "static/"\nSTATICFILES_DIRS = [BASE_DIR / "not-there"]\n',
-            "django.static-file-missing",
-            "not-there",
-        ),
         ("USE_TZ = True", "USE_TZ = True\n1 / 0", "django.collectstatic-failed", "ZeroDivisionError"),
     ],
 )
