@@ -43,7 +43,9 @@ def start_registry(tool: Tool, tmp_path: Path) -> Iterator[Callable[..., Registr
         settings = [
             "version: 0.1",
             "log: {level: error}",
-            f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: {str(deletable).lower()}}}}}",
+            "storage:",
+            f"  filesystem: {{rootdirectory: {folder / 'data'}}}",
+            f"  delete: {{enabled: {str(deletable).lower()}}}",
             f"http: {{addr: '127.0.0.1:{port}', secret: test}}",
         ]
         if guarded:
