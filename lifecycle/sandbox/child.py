@@ -173,9 +173,9 @@ def _interpreter(path: str) -> str:
     except OSError:
         return "(unknown)"
     if head.startswith(b"#!"):
-        words = head[2:].split(b"\n", 1)[0].split()
+        words = head[2:].split(b"\n", 1)[0].replace(b"\t", b" ").strip(b" ").split(b" ")
         # shown with repr-like escapes: a carriage return at its end is the usual reason
-        return repr(os.fsdecode(words[0]))[1:-1] if words else "(empty)"
+        return repr(os.fsdecode(words[0]))[1:-1] if words[0] else "(empty)"
     if head[:5] == b"\x7fELF\x02":
         offset, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
         for start in range(offset, min(offset + size * count, len(head) - 56), size):

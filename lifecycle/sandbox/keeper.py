@@ -160,10 +160,7 @@ class Keeper:
             return False
         for number in numbers:
             with contextlib.suppress(OSError):
-                if self._rung.pid_namespace or self._terminal == "none":
-                    os.kill(self._pid, number)
-                else:
-                    os.killpg(self._pid, number)
+                os.kill(self._pid, number)
         return bool(numbers)
 
     def _terminate_all(self) -> None:

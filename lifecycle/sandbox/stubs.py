@@ -59,7 +59,10 @@ class Stubs:
 
     def directory(self, path: str) -> str:
         """See to it that a directory is at ``path``; its place free of links."""
-        host = resolve_inside(self.root, path)
+        self._directories(resolve_inside(self.root, path))
+        return self.inside(path)
+
+    def _directories(self, host: str) -> None:
         missing = []
         while not os.path.lexists(host):
             missing.append(host)
@@ -68,12 +71,11 @@ class Stubs:
             before = self._before(each)
             os.mkdir(each, 0o755)
             self._note(each, before)
-        return self.inside(path)
 
     def file(self, path: str, content: bytes = b"", mode: int = 0o644) -> str:
         """See to it that something is at ``path``; what is there stays."""
-        self.directory(os.path.dirname(path) or "/")
         host = resolve_inside(self.root, path)
+        self._directories(os.path.dirname(host))
         if not os.path.lexists(host):
             before = self._before(host)
             _write_new(host, content, mode)
@@ -82,8 +84,8 @@ class Stubs:
 
     def replace(self, path: str, content: bytes) -> None:
         """Put ``content`` at ``path`` for the time of the runs; a file of the image is set aside, not written to."""
-        self.directory(os.path.dirname(path) or "/")
         host = resolve_inside(self.root, path)
+        self._directories(os.path.dirname(host))
         if host in self._made or any(original == host for original, _ in self._saved):
             return
         before = self._before(host)
@@ -99,8 +101,8 @@ class Stubs:
 
         Where none can be made, an empty ordinary file takes its place if ``stand_in`` says that this is bearable.
         """
-        self.directory(os.path.dirname(path))
         host = resolve_inside(self.root, path)
+        self._directories(os.path.dirname(host))
         if os.path.lexists(host):
             return
         before = self._before(host)
