@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lifecycle.events import Level, Message, NullSink, Sink
 from lifecycle.oci import Digest
-from lifecycle.source.errors import SourceChanged, SourceNotFound, SourceUnreadable
+from lifecycle.source.errors import CopyFailed, SourceChanged, SourceNotFound, SourceUnreadable
 from lifecycle.source.ignore import EVERYTHING, Filter
 
 _CHUNK = 256 << 10
@@ -53,17 +53,20 @@ def copy_directory(
     """Copy what ``filter`` takes of ``source`` into the directory ``destination``, made when missing.
 
     Everything made is given to ``owner`` (uid, gid). Modes and modification times are kept. Raises SourceUnreadable or
-    SourceChanged naming the file; what was copied before stays in the destination.
+    SourceChanged naming the file, CopyFailed; what was copied before stays in the destination.
     """
     root, target = os.fsencode(source), os.fsencode(destination)
     if not os.path.isdir(root):
         why = "it is no directory" if os.path.lexists(root) else "it does not exist"
         raise SourceNotFound(f"The source {source} cannot be used", why=why)
-    os.makedirs(target, exist_ok=True)
-    if owner is not None:
-        os.chown(target, *owner)
     copy = _Copy(root, target, owner, filter)
-    copy.tree()
+    try:
+        os.makedirs(target, exist_ok=True)
+        if owner is not None:
+            os.chown(target, *owner)
+        copy.tree()
+    except OSError as error:  # reading has its own errors: this is about the destination
+        raise CopyFailed(f"The source {source} cannot be copied", why=str(error)) from error
     _tell(sink or NullSink(), copy)
     return Manifest(
         Digest("sha256", copy.digest.hexdigest()),

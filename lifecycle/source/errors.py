@@ -35,6 +35,13 @@ class SourceChanged(PylifeError):
     fix = "Stop what is changing the directory (a watcher, a running server) and build again."
 
 
+class CopyFailed(PylifeError):
+    """The source could be read, but its copy could not be written."""
+
+    code = "source.copy-failed"
+    fix = "Free some space (`pylife gc` removes what no image needs), or put $PYLIFE_HOME on a larger disk."
+
+
 class BadArchive(PylifeError):
     """A source archive is damaged, or holds entries that would leave the source directory."""
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
 
-from lifecycle.archive.compress import decompress
+from lifecycle.archive import Ownership, Whiteouts, decompress, extract
 from lifecycle.archive.errors import NotATar
-from lifecycle.archive.extract import Ownership, Whiteouts, extract
+from lifecycle.archive.tree import Tree
 from lifecycle.errors import PylifeError
 from lifecycle.source.errors import BadArchive, SourceNotFound, SourceUnreadable, SourceUnsupported
 from lifecycle.source.zip import MAGIC, extract_zip
@@ -145,10 +145,10 @@ class _Unseekable(io.RawIOBase):
 
 
 def _remove(directory: Path) -> None:
-    """Remove a tree whose directories may lack the permission to be emptied."""
-    for parent, names, _ in os.walk(directory):
-        for name in names:
-            child = os.path.join(parent, name)
-            if not os.path.islink(child):
-                os.chmod(child, 0o700)
-    shutil.rmtree(directory, ignore_errors=True)
+    """Remove a tree however deep it is, and though its directories lack the permission to be emptied."""
+    fd = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        tree = Tree(fd)
+        tree.remove(tree.root, os.fsencode(directory.name))
+    finally:
+        os.close(fd)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lifecycle.archive.limits import Limits
+from lifecycle.archive import Limits
 from lifecycle.source.errors import BadArchive
 
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
