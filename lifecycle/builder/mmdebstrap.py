@@ -53,7 +53,7 @@ class UnreachableMirror(PylifeError):
     """The Debian packages could not be downloaded."""
 
     code = "stack.unreachable-mirror"
-    fix = "Check the network and the proxy variables (http_proxy, https_proxy), or name a mirror: PYLIFE_DEBIAN_MIRROR=URL"
+    fix = "Check the network and http_proxy/https_proxy, or name a mirror of Debian: PYLIFE_DEBIAN_MIRROR=URL"
 
 
 class UntrustedMirror(PylifeError):
@@ -67,7 +67,7 @@ class UnknownPackage(PylifeError):
     """A stack.toml names a package that the suite does not have."""
 
     code = "stack.unknown-package"
-    fix = "Correct the name under [build] or [run] in the stack.toml; packages.debian.org lists them by suite."
+    fix = "Correct the name under [build] or [run] in the stack.toml: `apt-cache search WORD` on Debian finds it."
 
 
 class BootstrapFailed(PylifeError):
@@ -84,9 +84,8 @@ def mapped_ids(uid_map: str) -> int:
 
 def choose_mode() -> Mode:
     """How mmdebstrap can work in this process's namespaces; raises MissingTool or SingleId."""
-    for tool in ("mmdebstrap",):
-        if not shutil.which(tool, path=_path()):
-            raise MissingTool(f"The program {tool}, which makes stacks from Debian packages, is not installed")
+    if not shutil.which("mmdebstrap", path=_path()):
+        raise MissingTool("The program mmdebstrap, which makes stacks from Debian packages, is not installed")
     if not MERGED_USR.is_dir():
         raise MissingTool("The mmdebstrap that is installed is too old", why=f"it has no {MERGED_USR}")
     root = os.geteuid() == 0
@@ -139,7 +138,9 @@ def environment(outer: Mapping[str, str]) -> dict[str, str]:
     """The variables mmdebstrap sees: proxies and places pass through, everything that could change the result not."""
     env = {key: outer[key] for key in _PASSED if key in outer}
     env |= {key: value for key, value in outer.items() if key.lower() in _PROXIES}
-    return env | {"PATH": _path(), "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(EPOCH_1980)}
+    # fakeroot takes a chown that is not permitted for granted, but not one to an id that the namespace lacks
+    fixed = {"LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(EPOCH_1980), "FAKEROOTDONTTRYCHOWN": "1"}
+    return env | fixed | {"PATH": _path()}
 
 
 def _path() -> str:
@@ -263,8 +264,8 @@ _CAUSES: tuple[tuple[str, type[PylifeError], str], ...] = (
         "The package lists are not signed by a known key",
     ),
     (
-        r"(?i)could not resolve|failure resolving|could not connect|connection failed|unable to connect|failed to fetch|"
-        r"connection (refused|timed out|reset)|no route to host|network is unreachable|proxy|does not have a release",
+        r"(?i)could not resolve|failure resolving|(could not|unable to) connect|connection (failed|refused|timed out|reset)"
+        + r"|failed to fetch|no route to host|network is unreachable|proxy|does not have a release",
         UnreachableMirror,
         "The Debian packages could not be downloaded",
     ),

@@ -81,7 +81,7 @@ def _edited(name: bytes, user: User) -> Callable[[bytes], bytes] | None:
 
 
 def installed(status: bytes) -> dict[str, str]:
-    """Package → version of everything that a dpkg status file has as installed; foreign architectures as ``name:arch``."""
+    """Package → version of everything that a dpkg status file has as installed, sorted."""
     packages = {}
     for paragraph in status.decode("utf-8", "replace").split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
