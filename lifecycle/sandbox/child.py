@@ -118,8 +118,9 @@ def _filter(spec: RunSpec, rung: Rung) -> None:
 
 
 def _reset_signals() -> None:
-    for number in range(1, signal.NSIG):
-        with contextlib.suppress(OSError, ValueError):
+    # exec puts handlers back by itself; what is ignored (by Python, by the spawner, by nohup) would stay ignored
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 

@@ -237,7 +237,8 @@ class Keeper:
             if self._group is not None:
                 self._group.join()
             become_root(self._spec, self._plan, self._rung)
-            kernel.sethostname(self._spec.hostname)
+            with contextlib.suppress(PermissionError):  # podman's filter forbids it: the container's name stays
+                kernel.sethostname(self._spec.hostname)
             if self._spec.network == "none":
                 _loopback_up()
             main = os.fork()
