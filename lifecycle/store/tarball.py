@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import tempfile
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -35,8 +37,10 @@ class TarFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = _plain(path)
-        self._spans, self._links = _members(path, self._file)
+        with _plain(path) as file:
+            self.fd = os.dup(file.fileno())
+            weakref.finalize(self, os.close, self.fd)
+            self._spans, self._links = _members(path, file)
 
     def names(self) -> list[str]:
         """The names of the regular files, sorted."""
@@ -63,7 +67,7 @@ class TarFile:
         span = self._span(name)
         if span is None:
             raise BadArchive(f"{self.path} has no file {name!r}", why="the archive is incomplete")
-        return io.BufferedReader(_Span(self._file, *span), _CHUNK)
+        return io.BufferedReader(_Span(self, *span), _CHUNK)
 
     def document(self, name: str) -> bytes:
         """A small member whole; raises BadArchive when it is absent or unreasonably large."""
@@ -77,10 +81,10 @@ class TarFile:
 
 
 class _Span(io.RawIOBase):
-    """``size`` bytes of ``file`` from ``offset``, by positioned reads."""
+    """``size`` bytes of an archive from ``offset``, by positioned reads; keeps the archive open."""
 
-    def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
-        self._file = file
+    def __init__(self, archive: TarFile, offset: int, size: int) -> None:
+        self._archive = archive
         self._offset = offset
         self._left = size
 
@@ -88,7 +92,7 @@ class _Span(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = os.preadv(self._file.fileno(), [memoryview(buffer)[: self._left]], self._offset) if self._left else 0
+        count = os.preadv(self._archive.fd, [memoryview(buffer)[: self._left]], self._offset) if self._left else 0
         self._offset += count
         self._left -= count
         return count
@@ -100,11 +104,12 @@ def _plain(path: Path) -> BinaryIO:
         file = path.open("rb")
     except OSError as error:
         raise of_oserror(error, path) from error
-    head = file.read(6)
+    head = file.read(4)
     file.seek(0)
     if not head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")):
         return file
-    with Partial(path.parent if path.parent.is_dir() else Path()) as partial:
+    writable = os.access(path.parent, os.W_OK)
+    with Partial(path.parent if writable else Path(tempfile.gettempdir())) as partial:
         with file, decompress(file) as stream:
             while data := stream.read(_CHUNK):
                 partial.write(data)
