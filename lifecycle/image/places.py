@@ -23,7 +23,7 @@ from lifecycle.image.image import Image, ImageIndex, Source
 from lifecycle.image.ports import Ports
 from lifecycle.image.source import BlobSource, RegistrySource, StoreSource, read, source_of
 from lifecycle.image.transfer import Transfer, transfer
-from lifecycle.oci import Descriptor, Index, Platform, Reference
+from lifecycle.oci import BadReference, Descriptor, Index, Platform, Reference
 from lifecycle.store import Layout, Partial
 from lifecycle.store.dir import FlatDirectory
 from lifecycle.store.docker_archive import DockerArchive, SavedImage, write_docker_archive
@@ -196,10 +196,17 @@ def _pick(index: Index, tag: str | None, place: Place) -> Descriptor:
 
 def _pick_saved(archive: DockerArchive, name: Reference | None, place: Place) -> SavedImage:
     def tagged(image: SavedImage) -> bool:
-        return any(str(Reference.parse(tag).with_default_tag()) == str(name) for tag in image.tags)
+        return any(_same_name(tag, str(name)) for tag in image.tags)
 
     found = [image for image in archive.images if name is None or tagged(image)]
     return _only(found, [tag for image in archive.images for tag in image.tags], place)
+
+
+def _same_name(tag: str, name: str) -> bool:
+    try:
+        return str(Reference.parse(tag).with_default_tag()) == name
+    except BadReference:  # docker saves an image without a name as <none>:<none>
+        return False
 
 
 def _only(found: list[Found], names: Iterable[str], place: Place) -> Found:

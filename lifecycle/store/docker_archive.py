@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from lifecycle.oci import BadDocument, Descriptor, Dialect, Digest, ImageConfig, Manifest
 from lifecycle.oci.mediatypes import Codec
@@ -42,8 +42,8 @@ class DockerArchive:
             raise BadArchive(f"{path} is not a docker archive", why=hint)
         try:
             data = json.loads(self.tar.document("manifest.json"))
-            self.images = tuple(_saved_image(item) for item in data)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            self.images = _saved_images(data)
+        except (ValueError, RecursionError) as error:
             raise BadArchive(f"manifest.json in {path} cannot be understood", why=str(error)) from error
 
     def manifest(self, image: SavedImage) -> tuple[Descriptor, DockerArchiveBlobs]:
@@ -66,11 +66,22 @@ class DockerArchive:
         return manifest.descriptor, blobs
 
 
-def _saved_image(data: dict[str, Any]) -> SavedImage:
-    layers, tags = data.get("Layers") or [], data.get("RepoTags") or []
-    if not all(isinstance(item, str) for item in (data["Config"], *layers, *tags)):
-        raise ValueError("Config, Layers and RepoTags must be strings")
-    return SavedImage(data["Config"], tuple(layers), tuple(tags))
+def _saved_images(data: object) -> tuple[SavedImage, ...]:
+    if not isinstance(data, list) or not data:
+        raise ValueError("it is no list of images")
+    found = []
+    for item in data:
+        if not isinstance(item, dict):
+            raise ValueError("an image is no JSON object")
+        config, layers, tags = item.get("Config"), item.get("Layers") or [], item.get("RepoTags") or []
+        if not isinstance(config, str) or not _strings(layers) or not _strings(tags):
+            raise ValueError("Config must be text, Layers and RepoTags lists of texts")
+        found.append(SavedImage(config, tuple(layers), tuple(tags)))
+    return tuple(found)
+
+
+def _strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 class DockerArchiveBlobs:
