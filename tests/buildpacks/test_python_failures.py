@@ -47,6 +47,16 @@ def test_a_listing_shows_what_is_there(bench: Bench) -> None:
         ({"requirements.txt": "<<<<<<< HEAD\nparrot\n"}, "python.requirements-syntax", "Finish the merge"),
         ({"requirements.txt": "parrot is nice\n"}, "python.requirements-syntax", "requirements.txt:1"),
         ({"requirements.txt": "-r base.txt\n"}, "python.requirements-include-missing", "base.txt"),
+        (
+            {"requirements.txt": "parrot\n-e ./lib\n", "x/y": ""},
+            "python.requirements-include-missing",
+            "txt:2: -e ./lib",
+        ),
+        (
+            {"requirements.txt": f"cage==1.0\nparrot==1.0 --hash=sha256:{'0' * 64}\n"},
+            "python.hash-mismatch",
+            "one for each",
+        ),
         ({"requirements.txt": "parrot\n".encode("utf-16")}, "python.requirements-encoding", "iconv -f UTF-16"),
         ({"requirements.txt": "parrot==9.9\n"}, "python.no-matching-version", "There is no parrot==9.9"),
         ({"requirements.txt": "# x\nPa_rot\n"}, "python.no-matching-version", "requirements.txt:2: Pa_rot"),
@@ -88,6 +98,11 @@ error: Failed to build `mysqlclient==2.2.0`
          [stdout]
          Command 'pkg-config --exists mysqlclient' returned non-zero exit status 1.
 """
+OTHER_PYTHON = """\
+error: No solution found when resolving dependencies
+  cause: Because the current Python version (3.11.2) does not satisfy Python>=3.12 and django==6.0 depends on \
+Python>=3.12, we can conclude that django==6.0 cannot be used.
+"""
 TLS = "error: Request failed\n  cause: invalid peer certificate: UnknownIssuer\n"
 PROXY = "error: Failed to fetch: `https://x/simple/parrot/`\n  cause: HTTP status client error (401 Unauthorized)\n"
 
@@ -98,6 +113,7 @@ PROXY = "error: Failed to fetch: `https://x/simple/parrot/`\n  cause: HTTP statu
         (BUILD_ERROR, "python.compile-failed", "needs the header libpq-fe.h"),
         (BUILD_ERROR, "python.compile-failed", "psycopg2-binary"),
         (PKG_CONFIG, "python.compile-failed", "default-libmysqlclient-dev"),
+        (OTHER_PYTHON, "python.no-matching-version", "django==6.0 needs Python >=3.12, and the build image has 3.11.2"),
         (TLS, "python.network", "--ca-file"),
         (PROXY, "python.network", "name and password"),
         ("error: Git operation failed\n  cause: no such repository\n", "python.install-failed", "no such repository"),

@@ -30,7 +30,9 @@ def test_toml_reads_back_as_it_was(document: dict[str, object]) -> None:
 
 def test_requirements_are_read_with_all_they_pull_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "secret")
-    (tmp_path / "deep").mkdir()
+    for name in ("deep", "lib", "wheels"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "wheels/some-1.0-py3-none-any.whl").touch()
     (tmp_path / "requirements.txt").write_text(
         "\ufeff# all\n"
         "-r deep/base.txt\n--constraint=pins.txt\n-e .[dev]\n./lib # local\n"
@@ -39,12 +41,13 @@ def test_requirements_are_read_with_all_they_pull_in(tmp_path: Path, monkeypatch
         "git+https://${TOKEN}@example.com/x.git#egg=From_Git\nnamed @ https://example.com/named.whl\n"
         "--index-url https://example.com/simple\n"
     )
-    (tmp_path / "deep/base.txt").write_text("-r ../requirements.txt\nmore\n../wheels/some-1.0-py3-none-any.whl\n")
+    (tmp_path / "deep/base.txt").write_text("-r ../requirements.txt\nmore\nwheels/some-1.0-py3-none-any.whl\n")
     (tmp_path / "pins.txt").write_text("pinned<2\n")
     read = read_requirements(str(tmp_path / "requirements.txt"))
     assert [os.path.relpath(path, tmp_path) for path in read.files] == ["requirements.txt", "deep/base.txt", "pins.txt"]
     assert read.names == {"django", "zope-interface", "a-b-c", "long", "from-git", "named", "more"}
     local = [os.path.relpath(path, tmp_path) for path in read.local]
+    assert read.hashed
     assert local == ["wheels/some-1.0-py3-none-any.whl", ".", "lib"]
 
 

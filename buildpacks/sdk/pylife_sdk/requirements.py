@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from pylife_sdk.output import fail
 
@@ -27,12 +28,14 @@ class Requirements:
     """All that a requirements file asks for, with the files it pulls in.
 
     ``files`` are paths in reading order; ``names`` are normalised package names; ``local`` are directories or
-    archives of this machine that are installed from.
+    archives of this machine that are installed from; ``hashed`` says that some requirement has a hash, which by pip's
+    rule asks for one on all of them.
     """
 
     files: tuple[str, ...]
     names: frozenset[str]
     local: tuple[str, ...]
+    hashed: bool
 
 
 def read_requirements(path: str) -> Requirements:
@@ -40,11 +43,9 @@ def read_requirements(path: str) -> Requirements:
 
     Raises ``Failure``: a file that is missing or not text, a line that is no requirement.
     """
-    files: dict[str, None] = {}
-    names: set[str] = set()
-    local: dict[str, None] = {}
-    _read(os.path.normpath(path), None, False, files, names, local)
-    return Requirements(tuple(files), frozenset(names), tuple(local))
+    reading = _Reading(os.path.dirname(path))
+    reading.read(os.path.normpath(path), None, constraint=False)
+    return Requirements(tuple(reading.files), frozenset(reading.names), tuple(reading.local), reading.hashed)
 
 
 def normalize(name: str) -> str:
@@ -52,34 +53,43 @@ def normalize(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _read(
-    path: str,
-    included_at: str | None,
-    constraint: bool,
-    files: dict[str, None],
-    names: set[str],
-    local: dict[str, None],
-) -> None:
-    if path in files:
-        return
-    files[path] = None
-    shown, here = os.path.relpath(path), os.path.dirname(path)
-    for number, line in _logical_lines(_text(path, included_at)):
-        where = f"{shown}:{number}"
-        if line.startswith("-"):
-            match = _OPTION.match(line)
-            flag, value = (match[1], match[2].strip()) if match else (line, "")
+class _Reading:
+    """The state of one reading. Paths that are installed from count from ``base``, included files from their file."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.files: dict[str, None] = {}
+        self.names: set[str] = set()
+        self.local: dict[str, None] = {}
+        self.hashed = False
+
+    def read(self, path: str, included_at: str | None, *, constraint: bool) -> None:
+        if path in self.files:
+            return
+        self.files[path] = None
+        for number, line in _logical_lines(_text(path, included_at)):
+            where = f"{os.path.relpath(path)}:{number}"
+            match = _OPTION.match(line) if line.startswith("-") else None
+            flag, value = (match[1], match[2].strip()) if match else ("", line)
             if flag in ("-r", "--requirement", "-c", "--constraint"):
-                nested = os.path.normpath(os.path.join(here, value))
-                _read(nested, f"{where}: {line}", constraint or flag in ("-c", "--constraint"), files, names, local)
-            elif flag in ("-e", "--editable") and (place := _local_path(value, here)):
-                local[place] = None
-        elif place := _local_path(line, here):
-            local[place] = None
-        else:
-            name = _name(line, where)
-            if name and not constraint:
-                names.add(name)
+                # What a URL has is not known here: it is the installer's, and no part of the key.
+                if "://" not in value:
+                    nested = os.path.normpath(os.path.join(os.path.dirname(path), value))
+                    constraining = constraint or flag in ("-c", "--constraint")
+                    self.read(nested, f"{where}: {line}", constraint=constraining)
+            elif flag in ("", "-e", "--editable") and not line.startswith("--"):
+                self._requirement(value, line, where, constraint)
+
+    def _requirement(self, text: str, line: str, where: str, constraint: bool) -> None:
+        self.hashed = self.hashed or " --hash" in text
+        if place := _local_path(_PER_REQUIREMENT.sub("", text), self.base):
+            if not os.path.exists(place):
+                _fail_missing(place, f"{where}: {line}", "installs from a path that is not there")
+            self.local[place] = None
+            return
+        name = _name(text, where)
+        if name and not constraint:
+            self.names.add(name)
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -148,14 +158,7 @@ def _text(path: str, included_at: str | None) -> str:
     except OSError as error:
         if included_at is None:
             raise
-        directory = os.path.dirname(path) or "."
-        present = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-        fail(
-            "python.requirements-include-missing",
-            f"{included_at.split(': ')[0]} includes a file that cannot be read: {os.path.relpath(path)}.",
-            found=f"{included_at}\n({error.strerror}; in that folder: {', '.join(present) or 'nothing'})",
-            fix=f"Correct the path on that line, or commit the file:\ngit add {os.path.relpath(path)}",
-        )
+        _fail_missing(path, included_at, f"includes a file that cannot be read ({error.strerror})")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         shown = os.path.relpath(path)
         fail(
@@ -165,3 +168,14 @@ def _text(path: str, included_at: str | None) -> str:
             fix=f"iconv -f UTF-16 -t UTF-8 {shown} > tmp && mv tmp {shown}",
         )
     return content.decode("utf-8-sig", errors="replace")
+
+
+def _fail_missing(path: str, named_at: str, what: str) -> NoReturn:
+    shown, directory = os.path.relpath(path), os.path.dirname(path) or "."
+    present = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    fail(
+        "python.requirements-include-missing",
+        f"{named_at.split(': ')[0]} {what}: {shown}.",
+        found=f"{named_at}\nin that folder: {', '.join(present[:20]) or 'nothing'}",
+        fix=f"Correct the path on that line, or commit what it names:\ngit add {shown}",
+    )

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Container, Iterable
 
-SKIPPED = frozenset({".git", "__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache"})
+SKIPPED = frozenset({".git", "__pycache__"})
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -18,18 +18,22 @@ def digest(parts: Iterable[bytes]) -> str:
     return total.hexdigest()
 
 
-def tree_digest(root: str, *, skip: Container[str] = SKIPPED, skip_paths: Container[str] = ()) -> str:
+def tree_digest(root: str, *, skip: Container[str] = SKIPPED) -> str:
     """The sha256 of a tree's names, modes that matter, links and contents; times and owners do not count.
 
-    ``skip`` are names left out at any depth, ``skip_paths`` are absolute paths. Sockets, pipes and devices are left
-    out; what cannot be read counts by its name.
+    ``skip`` are names left out at any depth. Sockets, pipes and devices are left out; what cannot be read counts by
+    its name.
     """
     total = hashlib.sha256()
     pending = [root]
     while pending:
         directory = pending.pop()
-        with os.scandir(directory) as entries:
-            found = sorted((e for e in entries if e.name not in skip and e.path not in skip_paths), key=_by_name)
+        try:
+            with os.scandir(directory) as entries:
+                found = sorted((entry for entry in entries if entry.name not in skip), key=_by_name)
+        except OSError as error:
+            total.update(f"unreadable:{error.errno}".encode())
+            continue
         for entry in found:
             name = os.fsencode(os.path.relpath(entry.path, root))
             if entry.is_symlink():

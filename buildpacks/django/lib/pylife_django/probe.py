@@ -8,6 +8,7 @@ the settings are written to RESULT as JSON.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -16,8 +17,7 @@ import sys
 
 def answer(result: str) -> None:
     """Writes what the build needs to know about the settings."""
-    from django.conf import settings
-
+    settings = importlib.import_module("django.conf").settings
     staticfiles = any(app.startswith("django.contrib.staticfiles") for app in settings.INSTALLED_APPS)
     root = settings.STATIC_ROOT
     backend = getattr(settings, "STATICFILES_STORAGE", "")
@@ -31,13 +31,13 @@ def answer(result: str) -> None:
 
 def main(manage: str, result: str) -> None:
     """Runs manage.py with Django's entry point replaced by ``answer``."""
-    from django.core import management
+    management = importlib.import_module("django.core.management")
 
     def instead(argv: object = None) -> None:
         answer(result)
         raise SystemExit(0)
 
-    management.execute_from_command_line = instead
+    vars(management)["execute_from_command_line"] = instead
     sys.path[0] = os.path.dirname(manage)
     sys.argv = [manage, "collectstatic", "--noinput"]
     runpy.run_path(manage, run_name="__main__")

@@ -40,7 +40,9 @@ def collect_static(build: Build, project: Project, venv: str) -> list[str]:
         if facts["skipped"]:
             note(facts["skipped"])
             return []
-        shutil.copytree(os.path.join(layer.path, _TREE), facts["root"], symlinks=True, dirs_exist_ok=True)
+        # The kept tree holds what the app itself has there, too.
+        shutil.rmtree(facts["root"], ignore_errors=True)
+        shutil.copytree(os.path.join(layer.path, _TREE), facts["root"], symlinks=True)
         note("Static files are put back from the last build: the app, its packages and its environment are the same.")
         return _inside(build, facts["root"])
     note(f"Collecting static files: {reason}.")

@@ -27,6 +27,9 @@ _REFUSED = re.compile(
 _NOT_FOUND = re.compile(r"there (?:is|are) (?:no|only)|was not found in|were not found|no versions? of", re.I)
 _ABSENT_NAME = re.compile(r"[Bb]ecause ([A-Za-z0-9._-]+) was not found in")
 _ABSENT_VERSION = re.compile(r"there is no version of ([A-Za-z0-9._-]+)([=<>!~][^\s]*)")
+_OTHER_PYTHON = re.compile(
+    r"current Python version \(([\d.]+)\) does not satisfy Python(\S+) and ([^\s,]+) depends on Python"
+)
 _HEADER = re.compile(r"fatal error: ([^\s:]+): No such file")
 _MISSING_LIBRARY = re.compile(r"/ld: cannot find -l([A-Za-z0-9_+.-]+)")
 _CONFIG_PROGRAM = re.compile(
@@ -106,6 +109,15 @@ def explain(output: str, requirements: str) -> NoReturn:
         )
     if building:
         _explain_build(output, building[1], requirements)
+    if wants := _OTHER_PYTHON.search(output):
+        found = _where(requirements, re.split(r"[=<>!~\[]", wants[3])[0])
+        fail(
+            "python.no-matching-version",
+            f"{wants[3]} needs Python {wants[2]}, and the build image has {wants[1]}.",
+            found=f"{found}{tail}",
+            fix=f"Take an older version that runs on Python {wants[1]}, or build with a builder whose build image has "
+            f"Python {wants[2]}.",
+        )
     if absent := _ABSENT_NAME.search(output):
         found = _where(requirements, absent[1])
         fail(

@@ -134,7 +134,7 @@ def _install(
         _run(create, env, build.app, requirements_path, quiet=True)
         target = os.path.join(layer.path, "bin", "python")
         install = [program, "pip", "install", "--python", target, "--requirement", os.path.basename(requirements_path)]
-        _run(install + _options(env), env, build.app, requirements_path)
+        _run(install + _options(env, wanted), env, build.app, requirements_path)
         left = _clean_sources(before, wanted)
         site = _site_packages(layer, version)
         _make_reproducible(layer, site)
@@ -194,9 +194,10 @@ def _installer_env(build: Build) -> dict[str, str]:
     return env
 
 
-def _options(env: dict[str, str]) -> list[str]:
-    """pip's settings that uv knows as options only."""
+def _options(env: dict[str, str], wanted: Requirements) -> list[str]:
+    """pip's settings that uv knows as options only, and pip's rule that one hash asks for all of them."""
     options = ["--no-index"] if _is_on(env.get("PIP_NO_INDEX", "")) else []
+    options += ["--require-hashes"] if wanted.hashed or _is_on(env.get("PIP_REQUIRE_HASHES", "")) else []
     for name, option in (("PIP_NO_BINARY", "--no-binary"), ("PIP_ONLY_BINARY", "--only-binary")):
         for package in env.get(name, "").replace(",", " ").split():
             options += [option, package]
