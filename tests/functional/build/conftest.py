@@ -54,7 +54,7 @@ class Pylife:
 
 def _default_home() -> Path:
     """Where the user's own pylife keeps its store: ``make demo`` has made the stack and the builder there."""
-    if home := os.environ.get("PYLIFE_TEST_HOME"):
+    if home := os.environ.get("PYLIFE_HOME"):
         return Path(home)
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pylife"
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from tests_support import tar_of
 
 pytestmark = pytest.mark.functional
@@ -43,7 +42,7 @@ def test_launch_layer_and_environment_reach_the_running_process(pylife, app, bui
 def test_rebuild_with_nothing_changed_gives_the_same_digest_and_reuses_every_layer(pylife, app, buildpack, image_name):
     build = (
         'if [ -f "$CNB_LAYERS_DIR/deps.toml" ]; then echo restored; else echo fresh; fi\n'
-        + 'if [ ! -d "$CNB_LAYERS_DIR/deps" ]; then mkdir -p "$CNB_LAYERS_DIR/deps"; date +%N > "$CNB_LAYERS_DIR/deps/stamp"; fi\n'
+         'if [ ! -d "$CNB_LAYERS_DIR/deps" ]; then mkdir -p "$CNB_LAYERS_DIR/deps"; date +%N > "$CNB_LAYERS_DIR/deps/stamp"; fi\n'
         + layer("deps", launch=True, cache=True)
         + web("cat /layers/acme_deps/deps/stamp")
     )
@@ -61,9 +60,9 @@ def test_launch_only_layer_is_reused_from_the_previous_image_when_only_its_toml_
 ):
     build = (
         'if [ -f "$CNB_LAYERS_DIR/big.toml" ]; then\n'
-        + '  echo "metadata is $(grep -c 42 "$CNB_LAYERS_DIR/big.toml")"; [ ! -d "$CNB_LAYERS_DIR/big" ]\n'
-        + '  printf "[types]\\nlaunch=true\\n[metadata]\\nanswer=42\\n" > "$CNB_LAYERS_DIR/big.toml"\n'
-        + "else\n"
+         '  echo "metadata is $(grep -c 42 "$CNB_LAYERS_DIR/big.toml")"; [ ! -d "$CNB_LAYERS_DIR/big" ]\n'
+         '  printf "[types]\\nlaunch=true\\n[metadata]\\nanswer=42\\n" > "$CNB_LAYERS_DIR/big.toml"\n'
+         "else\n"
         + layer("big", launch=True, metadata="[metadata]\\nanswer=42\\n")
         + '  date +%N > "$CNB_LAYERS_DIR/big/stamp"\nfi\n'
         + web("cat /layers/acme_big/big/stamp")
@@ -113,9 +112,7 @@ def test_the_source_is_never_written_to_and_odd_files_do_not_stop_the_build(pyli
 def test_detect_explain_tells_why_a_group_was_dropped(pylife, app, buildpack):
     needs = buildpack("acme/needs", detect='echo looked for magic.txt; echo \'[[requires]]\nname = "magic"\' > "$2"')
     nothing = buildpack("acme/nothing", detect="echo no Foofile here; exit 100")
-    done = pylife(
-        "detect", "--app", app, "--explain", "--buildpack", needs, "--buildpack", nothing, code=20
-    )
+    done = pylife("detect", "--app", app, "--explain", "--buildpack", needs, "--buildpack", nothing, code=20)
     text = done.out + done.err
     assert "no Foofile here" in text and "acme/nothing" in text
     alone = pylife("detect", "--app", app, "--explain", "--buildpack", needs, code=20)
@@ -135,15 +132,13 @@ def test_a_hanging_buildpack_is_stopped_by_the_timeout(pylife, app, buildpack, i
     assert "timeout" in done.err.lower() or "3 s" in done.err
 
 
-def test_build_processes_run_as_the_cnb_user_and_see_nothing_of_the_host(
-    pylife, app, buildpack, image_name, tmp_path
-):
+def test_build_processes_run_as_the_cnb_user_and_see_nothing_of_the_host(pylife, app, buildpack, image_name, tmp_path):
     secret = tmp_path / "secret-of-the-host"
     secret.write_text("secret")
     build = (
         f'id -u; id -g; [ ! -e "{secret}" ] && echo hidden\n'
-        + 'env | grep -c PYLIFE_ || true; [ -z "${HOST_SECRET:-}" ] && echo clean\n'
-        + 'touch /usr/bin/evil 2>/dev/null || echo read-only\n'
+         'env | grep -c PYLIFE_ || true; [ -z "${HOST_SECRET:-}" ] && echo clean\n'
+         "touch /usr/bin/evil 2>/dev/null || echo read-only\n"
         + web("true")
     )
     pack = buildpack("acme/id", build=build)
@@ -154,7 +149,17 @@ def test_build_processes_run_as_the_cnb_user_and_see_nothing_of_the_host(
 
 def test_flooded_output_and_a_daemon_left_behind_do_not_hold_the_build(pylife, app, buildpack, image_name):
     build = "yes | head -c 20000000; (setsid sleep 300 >/dev/null 2>&1 &)\n" + web("true")
-    pylife("build", "-q", "--app", app, "--image", image_name, "--buildpack", buildpack("acme/flood", build=build), timeout=120)
+    pylife(
+        "build",
+        "-q",
+        "--app",
+        app,
+        "--image",
+        image_name,
+        "--buildpack",
+        buildpack("acme/flood", build=build),
+        timeout=120,
+    )
 
 
 def test_app_image_has_the_layout_labels_and_history_of_the_contract(pylife, app, buildpack, image_name, tmp_path):
@@ -189,7 +194,7 @@ def test_sbom_files_land_in_the_sbom_layer(pylife, app, buildpack, image_name, t
     extra = 'sbom-formats = ["application/vnd.cyclonedx+json"]'
     build = (
         layer("lib", launch=True)
-        + "echo '{\"bomFormat\":\"CycloneDX\"}' > \"$CNB_LAYERS_DIR/lib.sbom.cdx.json\"\n"
+        + 'echo \'{"bomFormat":"CycloneDX"}\' > "$CNB_LAYERS_DIR/lib.sbom.cdx.json"\n'
         + web("true")
     )
     pack = buildpack("acme/sbom", build=build, extra=extra)
@@ -221,11 +226,18 @@ def test_killed_at_any_moment_the_next_build_works(pylife, app, buildpack, image
 
     from conftest_paths import PYLIFE
 
-    build = layer("lib", launch=True, cache=True) + 'sleep 0.5; head -c 3000000 /dev/urandom > "$CNB_LAYERS_DIR/lib/x"\n' + web("true")
+    build = (
+        layer("lib", launch=True, cache=True)
+        + 'sleep 0.5; head -c 3000000 /dev/urandom > "$CNB_LAYERS_DIR/lib/x"\n'
+        + web("true")
+    )
     pack = buildpack("acme/killed", build=build)
     command = [str(PYLIFE), "build", "--app", str(app), "--image", image_name, "--buildpack", str(pack)]
     process = subprocess.Popen(
-        command, env={**os.environ, "PYLIFE_HOME": str(pylife.home)}, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command,
+        env={**os.environ, "PYLIFE_HOME": str(pylife.home)},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     time.sleep(after)
     process.send_signal(signal.SIGKILL)

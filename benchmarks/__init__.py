@@ -1,0 +1,1 @@
+"""pylife measured against its peers, side by side in one run: ``make bench``."""
