@@ -70,7 +70,12 @@ def decode(data: object, types: object) -> dict[str, Any]:
 def _items(data: Mapping[str, Any], pointer: str, hints: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for key, value in data.items():
         if value is not None:
-            yield key, _decode(value, _step(pointer, key), hints)
+            yield _text(key), _decode(value, _step(pointer, key), hints)
+
+
+def _text(value: str) -> str:
+    """JSON can spell half a character, TOML and files cannot: it becomes U+FFFD, as in the official tools."""
+    return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _decode(value: Any, pointer: str, hints: Mapping[str, str]) -> Any:
@@ -83,6 +88,8 @@ def _decode(value: Any, pointer: str, hints: Mapping[str, str]) -> Any:
             try:
                 return read(value)
             except ValueError:  # edited by hand or by another tool: the text is still the best that is known
-                return value
+                return _text(value)
+        case str():
+            return _text(value)
         case _:
             return value

@@ -92,6 +92,8 @@ def decode_app_metadata(text: str | None) -> tuple[AppMetadata | None, str]:
         return _app_metadata(_object(text)), ""
     except Undecodable as error:
         return None, str(error)
+    except RecursionError:
+        return None, "it is nested too deeply"
 
 
 def decode_cache_metadata(text: str | None) -> tuple[CacheMetadata | None, str]:
@@ -101,14 +103,8 @@ def decode_cache_metadata(text: str | None) -> tuple[CacheMetadata | None, str]:
         return CacheMetadata(_digest_at(data, "sbom"), _buildpacks(data)), ""
     except Undecodable as error:
         return None, str(error)
-
-
-def app_metadata_of(data: Mapping[str, Any]) -> tuple[AppMetadata | None, str]:
-    """The same from data that is decoded already (the ``metadata`` table of analyzed.toml in its JSON shape)."""
-    try:
-        return _app_metadata(data), ""
-    except Undecodable as error:
-        return None, str(error)
+    except RecursionError:
+        return None, "it is nested too deeply"
 
 
 def encode_project_metadata(data: Mapping[str, Any]) -> str:
@@ -154,6 +150,7 @@ def _layer_data(layer: StoredLayer) -> dict[str, Any]:
     data, types = json_data.encode(layer.metadata.data)
     flags = layer.types
     entry = {**_sha(layer.diff_id), "data": data, "build": flags.build, "launch": flags.launch, "cache": flags.cache}
+    # What JSON cannot hold, beside the data: other tools ignore the key.
     return {**entry, "dataTypes": types} if types else entry
 
 

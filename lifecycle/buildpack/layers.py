@@ -107,8 +107,8 @@ def bad_layer_name(name: str) -> str | None:
     """Why ``name`` cannot be a layer, or None when it can."""
     if name in _FORBIDDEN:
         return f"the name {name!r} is reserved for {name}.toml"
-    if not name or name in (".", "..") or "/" in name or "\n" in name:
-        return f"{name!r} is no name for a directory"
+    if not name or name in (".", "..") or not name.isprintable() or "/" in name:
+        return f"{name!r} is no name for a layer"
     return None
 
 
@@ -156,7 +156,7 @@ def read_layers(root: BuildRoot, layers_dir: str, element: GroupElement) -> tupl
             tomls.add(name.removesuffix(".toml"))
     layers = []
     for name in sorted(directories | (tomls - _FORBIDDEN), key=os.fsencode):
-        if reason := bad_layer_name(name):
+        if (name in tomls or name in _FORBIDDEN) and (reason := bad_layer_name(name)):
             raise BadLayer(f"{element} made a layer called {name}", why=reason, where=f"{base}/{name}")
         raw = root.read(f"{base}/{name}.toml") if name in tomls else None
         metadata = LayerMetadata(LayerTypes()) if raw is None else parse_layer_toml(raw, f"{base}/{name}.toml")

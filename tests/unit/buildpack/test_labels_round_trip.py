@@ -125,7 +125,7 @@ def test_nulls_of_other_tools_vanish() -> None:
         ("[]", "it is not a JSON object"),
         ('{"buildpacks":{}}', "buildpacks is not an array of objects"),
         ('{"buildpacks":[{"key":"a","layers":{"l":{"sha":"x"}}}]}', "'x' is not a digest"),
-        ('{"buildpacks":[{"key":"a","layers":{"../l":{}}}]}', "'../l' is no name for a directory"),
+        ('{"buildpacks":[{"key":"a","layers":{"../l":{}}}]}', "'../l' is no name for a layer"),
         ('{"buildpacks":[{"key":"a","layers":{"l":{"launch":1}}}]}', "launch is not a boolean"),
         ('{"runImage":[]}', "runImage is not an object"),
     ],
@@ -158,3 +158,20 @@ def test_layer_toml_keeps_types_through_restore() -> None:
     restored = render_restored_toml(read.data).decode()
     assert tomllib.loads(restored) == {"metadata": dict(read.data)}
     assert "types" not in restored
+
+
+def test_half_characters_of_json_become_writable() -> None:
+    text = '{"buildpacks":[{"key":"a","layers":{"l":{"sha":"","data":{"\\ud800k":"x\\udfff","ok":"\\ud83d\\ude00"}}}}]}'
+    found, _ = decode_app_metadata(text)
+    assert found is not None
+    data = found.buildpacks[0].layers["l"].metadata.data
+    assert data == {"\ufffdk": "x\ufffd", "ok": "\U0001f600"}
+    assert tomllib.loads(render_restored_toml(data).decode())["metadata"] == data
+
+
+def test_label_nested_too_deeply_gives_a_reason() -> None:
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    text = f'{{"buildpacks":[{{"key":"a","layers":{{"l":{{"data":{deep}}}}}}}]}}'
+    found, why = decode_app_metadata(text)
+    assert found is None
+    assert why in ("it is nested too deeply", "it is not JSON")

@@ -136,7 +136,7 @@ def test_analyzed_uses_the_names_of_the_platform_api() -> None:
 
 def test_analyzed_with_a_hostile_layer_name_is_refused() -> None:
     raw = b'[[metadata.buildpacks]]\nkey = "a"\n[metadata.buildpacks.layers."../../etc/x"]\nsha = ""\n'
-    with pytest.raises(BadContractFile, match="no name for a directory"):
+    with pytest.raises(BadContractFile, match="no name for a layer"):
         parse_analyzed(raw, "analyzed.toml")
 
 
