@@ -360,7 +360,8 @@ class _Reader:
         if local or self._globals:
             records = {**self._globals, **dict(local)}
             name = records.get(b"path") or name
-            link = (records.get(b"linkpath") or link) if link else link
+            if kind is HARDLINK or kind is SYMLINK:
+                link = records.get(b"linkpath") or link
             size = self._decimal(records, b"size", size, _SIZE_LIMIT)
             uid = self._decimal(records, b"uid", uid, _ID_LIMIT)
             gid = self._decimal(records, b"gid", gid, _ID_LIMIT)
@@ -506,8 +507,7 @@ def canonical(name: bytes) -> bytes:
     """``name`` relative and without empty or "." parts; ``b"."`` for the root. A ".." part is left in place."""
     if name[:2] == b"./":
         name = name[2:]
-    if name[-1:] == b"/":
-        name = name[:-1]
+    name = name.rstrip(b"/")
     if name and name[0] not in b"./" and b"//" not in name and b"/." not in name:
         return name
     return b"/".join(part for part in name.split(b"/") if part not in (b"", b".")) or b"."
