@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from typing import BinaryIO, Literal, TypeVar, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from lifecycle.events import Message, NullSink, Sink
 from lifecycle.oci import BadDigest, Descriptor, Dialect, Digest, DigestMismatch, Index, Reference, mediatypes
@@ -32,7 +32,7 @@ from lifecycle.registry.progress import BlobProgress
 from lifecycle.registry.session import Access, Session
 from lifecycle.registry.settings import RegistrySettings
 from lifecycle.registry.transport import Answer
-from lifecycle.registry.upload import Open, Upload
+from lifecycle.registry.upload import Open, Upload, mount
 
 MANIFEST_LIMIT = 8 << 20
 _REMEMBERED_MANIFESTS = 512
@@ -60,6 +60,7 @@ class RegistryClient:
         self._lock = threading.Lock()
         self._blobs: set[tuple[str, Digest]] = set()
         self._manifests: dict[tuple[str, Digest], tuple[bytes, str]] = {}
+        self._pushing: dict[tuple[str, Digest], threading.Lock] = {}
         self._broken_mirrors: set[str] = set()
 
     def close(self) -> None:
@@ -142,6 +143,7 @@ class RegistryClient:
             "PUT", Access.push(ref), path, what=what, headers={"Content-Type": media_type}, body=data
         )
         if answer.status not in (200, 201, 202, 204):
+            self._forget_blobs(ref)  # the registry may have lost some since they were seen there
             raise answer.error(what)
         said, has_referrers = answer.header("docker-content-digest"), answer.header("oci-subject") is not None
         answer.drain()
@@ -160,15 +162,17 @@ class RegistryClient:
         ``open`` gives the stored bytes; it is called only when they must be sent, and again after a failure.
         """
         digest = descriptor.digest
-        progress = BlobProgress(
-            self._sink, f"push/{ref.repository}/{digest.short}", f"Push {digest.short} to {ref.name}", descriptor.size
-        )
-        try:
-            result = self._push_blob(ref, descriptor, open, mount_from, progress)
-        finally:
-            progress.end(complete=False)
-        self._learn(ref, digest)
-        return result
+        title = f"Push {digest.short} to {ref.name}"
+        with self._lock:
+            turn = self._pushing.setdefault((ref.name, digest), threading.Lock())
+        with turn:  # an image may have one layer twice: the second waits and finds it there
+            progress = BlobProgress(self._sink, f"push/{ref.repository}/{digest.short}", title, descriptor.size)
+            try:
+                result = self._push_blob(ref, descriptor, open, mount_from, progress)
+            finally:
+                progress.end(complete=False)
+            self._learn(ref, digest)
+            return result
 
     def can_push(self, ref: Reference) -> bool:
         """True when these credentials may write to the repository; raises when the registry cannot tell."""
@@ -316,7 +320,7 @@ class RegistryClient:
         location, min_chunk, access = None, None, Access.push(ref)
         source = self._mount_source(ref, mount_from)
         if source is not None:
-            mounted, location, min_chunk = self._mount(ref, digest, source, what)
+            mounted, location, min_chunk = mount(self._session, ref, digest, source, what)
             if mounted:
                 progress.end(complete=True, reused=True, detail=f"mounted from {source}")
                 return "mounted"
@@ -333,25 +337,6 @@ class RegistryClient:
             if place.registry == ref.registry and place.repository != ref.repository:
                 return place.repository
         return None
-
-    def _mount(self, ref: Reference, digest: Digest, source: str, what: str) -> tuple[bool, str | None, str | None]:
-        """Whether the blob was mounted, else the upload session that the registry opened instead (or None)."""
-        query = urlencode({"mount": str(digest), "from": source}, safe=":/")
-        path = f"/v2/{ref.repository}/blobs/uploads/?{query}"
-        try:
-            answer = self._session.request(
-                "POST", Access.push(ref, source), path, what=what, headers={"Content-Length": "0"}
-            )
-        except (Unauthorized, Denied):
-            return False, None, None  # no right to read the source; the plain upload decides about the target
-        location = answer.header("location")
-        answer.drain()
-        if answer.status == 201:
-            return True, None, None
-        if answer.status == 202 and location:
-            url = self._session.endpoint(ref.registry).resolve(location, answer.url)
-            return False, url, answer.header("oci-chunk-min-length")
-        return False, None, None
 
     def _referrers(self, ref: Reference, digest: Digest, artifact_type: str | None) -> list[Descriptor]:
         try:
@@ -385,6 +370,10 @@ class RegistryClient:
     def _learn(self, ref: Reference, digest: Digest) -> None:
         with self._lock:
             self._blobs.add((ref.name, digest))
+
+    def _forget_blobs(self, ref: Reference) -> None:
+        with self._lock:
+            self._blobs = {known for known in self._blobs if known[0] != ref.name}
 
     def _keep_manifest(self, ref: Reference, digest: Digest, data: bytes, media_type: str) -> None:
         with self._lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 
 from lifecycle.events import Message, Sink
 from lifecycle.registry.errors import RETRYABLE, RateLimited, RegistryError, Unreachable, redact
@@ -24,6 +23,8 @@ def parse_retry_after(value: str | None) -> float | None:
         return max(0.0, float(int(value)))
     except ValueError:
         pass
+    from email.utils import parsedate_to_datetime  # slow to import, and rarely needed
+
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):

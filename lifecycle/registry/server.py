@@ -13,14 +13,13 @@ import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from lifecycle.oci import BadDigest, Descriptor, Digest, mediatypes
 from lifecycle.oci.errors import BadDocument
+from lifecycle.registry.exchange import Exchange
 from lifecycle.registry.gate import BearerGate, Gate
 from lifecycle.registry.listing import as_referrer, subject_of
 from lifecycle.registry.shelf import Shelf
@@ -62,13 +61,14 @@ class RegistryServer:
         tls: ssl.SSLContext | None = None,
         handler: type[RegistryHandler] | None = None,
     ) -> None:
-        self._temporary = Path(tempfile.mkdtemp(prefix="pylife-registry-")) if folder is None else None
-        self.shelf = Shelf(folder or self._temporary or Path())
-        self.gate = gate
-        self._scheme = "https" if tls else "http"
+        # The port first: when it is taken, nothing is made and no other server's folder is touched.
         served = type("Handler", (handler or RegistryHandler,), {"registry": self})
         self._http = (_Server6 if ":" in host else _Server)((host, port), served)
         self._http.tls = tls
+        self._scheme = "https" if tls else "http"
+        self._temporary = Path(tempfile.mkdtemp(prefix="pylife-registry-")) if folder is None else None
+        self.shelf = Shelf(folder or self._temporary or Path())
+        self.gate = gate
         self._thread: threading.Thread | None = None
 
     @property
@@ -82,9 +82,9 @@ class RegistryServer:
     def url(self) -> str:
         return f"{self._scheme}://{self.address}"
 
-    def serve_forever(self) -> None:
-        """Serve until ``close`` is called from another thread."""
-        self._http.serve_forever(poll_interval=0.05)
+    def serve_forever(self, poll: float = 0.5) -> None:
+        """Serve until ``close`` is called from another thread, which takes up to ``poll`` seconds."""
+        self._http.serve_forever(poll_interval=poll)
 
     def close(self) -> None:
         """Stop serving; a registry without a folder forgets everything."""
@@ -97,7 +97,7 @@ class RegistryServer:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def __enter__(self) -> RegistryServer:
-        self._thread = threading.Thread(target=self.serve_forever, name="registry", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), name="registry", daemon=True)
         self._thread.start()
         return self
 
@@ -105,69 +105,14 @@ class RegistryServer:
         self.close()
 
 
-class RegistryHandler(BaseHTTPRequestHandler):
-    """One connection. The methods ``admit``, ``send_file`` and ``receive`` are where a test may interfere."""
+class RegistryHandler(Exchange):
+    """The routes of the distribution protocol."""
 
     registry: RegistryServer
-    protocol_version = "HTTP/1.1"
-    server_version = "pylife-registry"
-    sys_version = ""
-    disable_nagle_algorithm = True
-    timeout = 300
 
     def do_GET(self) -> None:
-        self._serve()
-
-    do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        return None
-
-    # What a test may override
-
-    def admit(self) -> bool:
-        """True to serve the request; whoever returns False has answered it."""
-        return True
-
-    def send_file(self, file: BinaryIO, start: int, count: int) -> None:
-        """Send ``count`` bytes of a blob's file from ``start`` on, as the body."""
-        self.wfile.flush()
-        file.seek(start)  # TLS connections read the file from where it stands
-        self.connection.sendfile(file, start, count)
-
-    def receive(self, take: Callable[[bytes], None]) -> None:
-        """Give the request's body to ``take``, piece by piece."""
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            while size := int(self.rfile.readline(1024).split(b";")[0].strip() or b"0", 16):
-                self._receive_exactly(size, take)
-                self.rfile.readline(8)
-            while self.rfile.readline(8192).strip():
-                pass
-        else:
-            self._receive_exactly(int(self.headers.get("Content-Length") or 0), take)
-
-    # Answers
-
-    def answer(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
-        """Send a whole answer."""
-        self._head_of_answer(status, {**(headers or {}), "Content-Length": str(len(body))})
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def refuse(self, status: int, code: str, message: str = "", headers: dict[str, str] | None = None) -> None:
-        """Send an error as the protocol has it; what is left of the request's body is not read."""
-        self.close_connection = self.close_connection or self._has_body()
-        body = json.dumps({"errors": [{"code": code, "message": message or code.replace("_", " ").lower()}]}).encode()
-        self.answer(status, {"Content-Type": "application/json", **(headers or {})}, body)
-
-    def answer_json(self, data: object, headers: dict[str, str] | None = None, kind: str = "application/json") -> None:
-        self.answer(200, {"Content-Type": kind, **(headers or {})}, json.dumps(data).encode())
-
-    # Routes
-
-    def _serve(self) -> None:
         try:
-            self._body_read = False
+            self.begin()
             if not self.admit():
                 return
             path = unquote(urlsplit(self.path).path)
@@ -180,8 +125,13 @@ class RegistryHandler(BaseHTTPRequestHandler):
             self.refuse(404, "NOT_FOUND")
         except BadDigest as error:
             self.refuse(400, "DIGEST_INVALID", str(error))
+        except ValueError:  # of a Content-Length, a chunk's size or a form
+            self.close_connection = True
+            self.refuse(400, "UNSUPPORTED", "the request is malformed")
         except (ConnectionError, TimeoutError):
             self.close_connection = True
+
+    do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_GET
 
     def _let_in(self, name: str) -> bool:
         if self.registry.gate is None:
@@ -204,7 +154,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
         gate = self.registry.gate
         if not isinstance(gate, BearerGate):
             return self.refuse(404, "NOT_FOUND")
-        form = self._body(MANIFEST_LIMIT) if self.command == "POST" else None
+        form = self.body(MANIFEST_LIMIT) if self.command == "POST" else None
         found = gate.issue(
             urlsplit(self.path).query, self.headers.get("Authorization"), form.decode() if form is not None else None
         )
@@ -225,7 +175,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
         upload = shelf.begin(name)
         if self.query("digest"):
             return self._complete(name, upload)
-        self._body(MANIFEST_LIMIT)
+        self.body(MANIFEST_LIMIT)
         return self._accepted(name, upload, 0)
 
     def may_mount(self, source: str) -> bool:
@@ -276,7 +226,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
                 if start >= size or end <= start:
                     return self.refuse(416, "RANGE_INVALID", headers={"Content-Range": f"bytes */{size}"})
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-            self._head_of_answer(status, {**headers, "Content-Length": str(end - start)})
+            self.head_of_answer(status, {**headers, "Content-Length": str(end - start)})
             if self.command == "GET":
                 self.send_file(file, start, end - start)
         return None
@@ -299,7 +249,7 @@ class RegistryHandler(BaseHTTPRequestHandler):
         return self.answer(200, {"Content-Type": media_type, "Docker-Content-Digest": str(digest)}, data)
 
     def _put_manifest(self, name: str, id: str) -> None:
-        data = self._body(MANIFEST_LIMIT)
+        data = self.body(MANIFEST_LIMIT)
         if data is None:
             return self.refuse(413, "SIZE_INVALID", f"a manifest may have {MANIFEST_LIMIT} bytes")
         tag = None if ":" in id else id
@@ -357,10 +307,6 @@ class RegistryHandler(BaseHTTPRequestHandler):
 
     # Parts
 
-    def query(self, name: str) -> str:
-        """A query parameter, "" when absent."""
-        return parse_qs(urlsplit(self.path).query).get(name, [""])[0]
-
     def _complete(self, name: str, upload: str) -> None:
         shelf = self.registry.shelf
         digest = Digest.parse(self.query("digest"))
@@ -388,38 +334,6 @@ class RegistryHandler(BaseHTTPRequestHandler):
     def _created_blob(self, name: str, digest: Digest) -> None:
         headers = {"Location": f"/v2/{name}/blobs/{digest}", "Docker-Content-Digest": str(digest)}
         self.answer(201, headers)
-
-    def _has_body(self) -> bool:
-        length = self.headers.get("Content-Length") or "0"
-        return not self._body_read and (length != "0" or "Transfer-Encoding" in self.headers)
-
-    def _body(self, limit: int) -> bytes | None:
-        """The request's body; None when it is longer than ``limit``."""
-        data = bytearray()
-
-        def take(piece: bytes) -> None:
-            if len(data) <= limit:
-                data.extend(piece)
-
-        self.receive(take)
-        self._body_read = True
-        return bytes(data) if len(data) <= limit else None
-
-    def _receive_exactly(self, count: int, take: Callable[[bytes], None]) -> None:
-        while count:
-            piece = self.rfile.read1(min(_BLOCK, count))
-            if not piece:
-                raise ConnectionError("the client went away")
-            count -= len(piece)
-            take(piece)
-
-    def _head_of_answer(self, status: int, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
 
 
 class _Server(ThreadingHTTPServer):

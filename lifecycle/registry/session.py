@@ -204,18 +204,15 @@ class Session:
     def _find(self, registry: str) -> Endpoint:
         patience = self.patience()
         while True:
-            failure: RegistryError | None = None
+            failures: list[RegistryError] = []
             for scheme in self.settings.schemes(registry):
                 base = f"{scheme}://{_HOSTS.get(registry, registry)}"
                 try:
                     return self._ping(registry, base)
                 except (Unreachable, BadCertificate, NotARegistry) as error:
-                    # A server of the other scheme fails in many ways; the first scheme's failure is the telling one,
-                    # unless only the second one was answered at all.
-                    if failure is None or (isinstance(failure, Unreachable) and not isinstance(error, Unreachable)):
-                        failure = error
+                    failures.append(error)
+            failure = max(failures, key=_how_telling)
             if not isinstance(failure, Unreachable):
-                assert failure is not None
                 raise failure
             patience.wait(failure)
 
@@ -248,6 +245,20 @@ class Session:
             error = answer.error(what)
             raise NotARegistry(what, why=f"nothing serves /v2/ there: {error.why}", **answer.place)
         return Endpoint(registry, base, authorizer)
+
+
+def _how_telling(error: RegistryError) -> int:
+    """Which of the failures of a host's two schemes tells more: a server of the other scheme fails in odd ways."""
+    match error:
+        case BadCertificate(url=""):  # a certificate file of our own
+            return 4
+        case BadCertificate(why=why) if why and "CERTIFICATE_VERIFY_FAILED" in why:
+            return 3
+        case NotARegistry():
+            return 2
+        case Unreachable():
+            return 1
+    return 0
 
 
 def _origin(url: str) -> tuple[str, str, int]:

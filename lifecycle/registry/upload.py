@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 from urllib.parse import urlencode
 
-from lifecycle.oci import Descriptor, Digest, DigestMismatch
-from lifecycle.registry.errors import RETRYABLE, BadAnswer, RegistryError, Unreachable
+from lifecycle.oci import Descriptor, Digest, DigestMismatch, Reference
+from lifecycle.registry.errors import RETRYABLE, BadAnswer, Denied, RegistryError, Unauthorized, Unreachable
 from lifecycle.registry.progress import BlobProgress
 from lifecycle.registry.retry import Patience, parse_retry_after
 from lifecycle.registry.session import Access, Session
@@ -25,6 +25,30 @@ _WANTS_CHUNKS = frozenset({405, 411, 413, 415, 501})
 _SESSION_LOST = frozenset({400, 404, 410, 416})
 
 Open = Callable[[], BinaryIO]
+
+
+def mount(
+    session: Session, ref: Reference, digest: Digest, source: str, what: str
+) -> tuple[bool, str | None, str | None]:
+    """Ask for a blob of the repository ``source`` of the same registry: nothing is sent when it can be mounted.
+
+    Returns whether it was, else the upload session that the registry opened instead and its least chunk size.
+    """
+    query = urlencode({"mount": str(digest), "from": source}, safe=":/")
+    path = f"/v2/{ref.repository}/blobs/uploads/?{query}"
+    access = Access.push(ref, source)
+    try:
+        answer = session.request("POST", access, path, what=what, headers={"Content-Length": "0"})
+    except (Unauthorized, Denied):
+        return False, None, None  # no right to read the source; the plain upload decides about the target
+    location = answer.header("location")
+    answer.drain()
+    if answer.status == 201:
+        return True, None, None
+    if answer.status == 202 and location:
+        url = session.endpoint(ref.registry).resolve(location, answer.url)
+        return False, url, answer.header("oci-chunk-min-length")
+    return False, None, None
 
 
 class Upload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from lifecycle.events import Message, RecordingSink, StepEnded, StepProgress
 from lifecycle.oci import Descriptor, Digest, DigestMismatch, Manifest, Reference, mediatypes
 from lifecycle.registry import RegistryClient
 from lifecycle.registry.errors import BadAnswer, NotFound, Refused, Unavailable
-from lifecycle.testing.registry import Corrupt, Drop, DropUpload, FaultyRegistry, Reply, Without, failure
+from lifecycle.testing.registry import Corrupt, Drop, DropUpload, FaultyRegistry, Reply, Slow, Without, failure
 
 BLOB = some_bytes(3_000_000, 2)
 LAYER = layer_of(BLOB)
@@ -292,6 +293,27 @@ def test_a_refused_deletion_says_what_to_do(client: RegistryClient, app: Referen
 def test_can_push_leaves_no_upload_behind(client: RegistryClient, app: Reference, registry: FaultyRegistry) -> None:
     assert client.can_push(app)
     assert [seen.method for seen in registry.requests(path="/blobs/uploads/")] == ["POST", "DELETE"]
+
+
+def test_one_blob_pushed_by_two_threads_is_sent_once(
+    client: RegistryClient, app: Reference, registry: FaultyRegistry
+) -> None:
+    registry.fault(Slow(0.1), method="HEAD")
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: client.push_blob(app, LAYER, opener(BLOB)), range(4)))
+    assert sorted(results) == ["exists", "exists", "exists", "uploaded"]
+    assert len(registry.requests("PUT")) == 1
+
+
+def test_blobs_that_a_registry_lost_are_sent_again(
+    client: RegistryClient, app: Reference, registry: FaultyRegistry
+) -> None:
+    pushed = push_image(client, app, [b"one"])
+    registry.shelf.unlink_blob("team/app", pushed.layers[0].digest)
+    with pytest.raises(NotFound, match="MANIFEST_BLOB_UNKNOWN"):
+        client.put_manifest(app, pushed.raw, pushed.media_type)
+    assert client.push_blob(app, pushed.layers[0], opener(b"one")) == "uploaded"
+    client.put_manifest(app, pushed.raw, pushed.media_type)
 
 
 def subject_manifest(client: RegistryClient, app: Reference, subject: Descriptor, kind: str) -> Manifest:
