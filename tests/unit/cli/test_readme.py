@@ -21,7 +21,7 @@ def script() -> str:
 def test_every_block_but_make_is_run_and_parses() -> None:
     printed = script()
     assert "pylife build --app samples/python-django" in printed
-    assert "open_ports" in printed
+    assert "BuildRequest" in printed
     assert not [line for line in printed.splitlines() if line.startswith("make ")]
     subprocess.run(["bash", "-n", "-c", printed], check=True)
 
