@@ -256,6 +256,10 @@ class _Log:
         return BootstrapFailed("mmdebstrap could not make the root filesystem", why=why, details=details)
 
 
+_NETWORK = (
+    r"(?i)(could not|failure) resolv|(could not|unable to) connect|connection (failed|refused|timed|reset)|"
+    r"failed to fetch|no route to host|network is unreachable|proxy|does not have a release"
+)
 _CAUSES: tuple[tuple[str, type[PylifeError], str], ...] = (
     (r"No space left on device", BootstrapFailed, "The disk became full while a root filesystem was made"),
     (
@@ -264,8 +268,7 @@ _CAUSES: tuple[tuple[str, type[PylifeError], str], ...] = (
         "The package lists are not signed by a known key",
     ),
     (
-        r"(?i)could not resolve|failure resolving|(could not|unable to) connect|connection (failed|refused|timed out|reset)"
-        + r"|failed to fetch|no route to host|network is unreachable|proxy|does not have a release",
+        _NETWORK,
         UnreachableMirror,
         "The Debian packages could not be downloaded",
     ),

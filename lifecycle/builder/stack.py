@@ -169,7 +169,7 @@ def inspect_stack(stack: StackDefinition, store: LocalStore) -> Stack:
 def list_stacks(store: LocalStore) -> list[dict[str, Any]]:
     """Every image in the store that is half of a stack, paired by stack id, as plain data sorted by id."""
     found: dict[str, dict[str, Any]] = {}
-    for ref, _descriptor in store.items():
+    for ref in [name for name, _ in store.items()]:
         image = load(StorePlace(ref), Ports(store))
         if not isinstance(image, Image):
             continue

@@ -1,0 +1,1 @@
+"""Stacks, builders and buildpackages: the images that builds start from."""
