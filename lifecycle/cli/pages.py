@@ -20,8 +20,8 @@ class UnknownCode(PylifeError):
 def folder() -> Path:
     """Where the pages are."""
     package = Path(lifecycle.__file__).parent
-    checkout = package.parent / "docs" / "errors"
-    return checkout if checkout.is_dir() else package / "share" / "errors"
+    installed = package / "share" / "errors"
+    return installed if installed.is_dir() else package.parent / "docs" / "errors"
 
 
 def titles() -> dict[str, str]:
