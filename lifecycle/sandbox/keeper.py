@@ -30,6 +30,7 @@ from lifecycle.sandbox.spec import RunSpec
 #: seconds between the polite signal at a timeout and the last one
 GRACE = 2.0
 _EVERYONE = signal.SIGRTMIN  # from the keeper to pid 1: pass SIGTERM to every process inside
+_SENT_BY_A_PROCESS = 0  # SI_USER
 _FORWARDED = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -281,12 +282,13 @@ def _serve(main: int) -> int:
     while True:
         info = signal.sigwaitinfo(awaited)
         if info.si_signo != signal.SIGCHLD:
-            from_outside = info.si_pid == 0
-            with contextlib.suppress(OSError):
-                if info.si_signo != _EVERYONE:
-                    os.kill(main, info.si_signo)
-                elif from_outside:
-                    os.kill(-1, signal.SIGTERM)
+            # only what the keeper sent (it has no pid in here): a terminal's Ctrl-C comes through pylife as well
+            if info.si_pid == 0 and info.si_code == _SENT_BY_A_PROCESS:
+                with contextlib.suppress(OSError):
+                    if info.si_signo == _EVERYONE:
+                        os.kill(-1, signal.SIGTERM)
+                    else:
+                        os.kill(main, info.si_signo)
             continue
         while True:
             try:

@@ -72,6 +72,7 @@ def _furnish(files: dict[str, bytes], stubs: Stubs) -> None:
     for inside, content in files.items():
         if not host.is_optional(inside) or _is_file(stubs.root, stubs.inside(inside)):
             stubs.replace(inside, content)
+    stubs.scratch("/dev/shm")
     for name, major, minor, stand_in in DEVICES:
         stubs.device(f"/dev/{name}", major, minor, stand_in)
 

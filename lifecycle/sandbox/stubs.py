@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from dataclasses import dataclass, field
 
@@ -49,6 +50,7 @@ class Stubs:
     root: str
     runs: int = 0
     _made: list[str] = field(default_factory=list)
+    _scratch: list[str] = field(default_factory=list)
     _saved: list[tuple[str, str]] = field(default_factory=list)
     _times: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # directory: atime, mtime, mtime after
 
@@ -71,6 +73,14 @@ class Stubs:
             before = self._before(each)
             os.mkdir(each, 0o755)
             self._note(each, before)
+
+    def scratch(self, path: str) -> None:
+        """See to it that a directory is at ``path`` in which everyone may write; what is put there goes with it."""
+        made = len(self._made)
+        self.directory(path)
+        if len(self._made) > made:
+            os.chmod(self._made[-1], 0o1777)
+            self._scratch.append(self._made[-1])
 
     def file(self, path: str, content: bytes = b"", mode: int = 0o644) -> str:
         """See to it that something is at ``path``; what is there stays."""
@@ -115,16 +125,10 @@ class Stubs:
             _write_new(host, b"", 0o666)
         self._note(host, before)
 
-    def link(self, path: str, target: str) -> None:
-        """See to it that something is at ``path``: a link to ``target`` where the image has nothing."""
-        host = resolve_inside(self.root, os.path.dirname(path)) + "/" + os.path.basename(path)
-        if not os.path.lexists(host):
-            before = self._before(host)
-            os.symlink(target, host)
-            self._note(host, before)
-
     def remove(self) -> None:
         """Take everything away again; what a run has put into a made directory keeps the directory."""
+        for path in self._scratch:
+            shutil.rmtree(path, ignore_errors=True)
         for path in reversed(self._made):
             try:
                 if stat.S_ISDIR(os.lstat(path).st_mode):
@@ -144,6 +148,7 @@ class Stubs:
             except OSError:
                 continue
         self._made.clear()
+        self._scratch.clear()
         self._saved.clear()
         self._times.clear()
 

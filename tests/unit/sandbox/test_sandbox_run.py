@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import resource
 import signal
 import threading
@@ -385,6 +386,32 @@ def test_started_process_gets_signals_and_the_callers_descriptors(everywhere: Ru
     assert everywhere(body) == (b"got\n", 9)
 
 
+def test_key_for_interrupt_reaches_the_app_once_and_not_pylife(with_and_without_namespaces: Runner) -> None:
+    def body(bench: Any) -> Any:
+        pid, terminal = pty.fork()
+        if pid == 0:  # pylife run, in a terminal of its own
+            with Sandbox(bench.rung) as sandbox:
+                count = "n=0; trap 'n=$((n+1))' INT; echo ready; sleep 0.6; sleep 0.3; echo count=$n; exit 5"
+                process = sandbox.start(bench.spec("sh", "-c", count))
+                with process, process.forward_signals():
+                    code = process.wait().exit_code
+                mine = os.tcgetpgrp(0) == os.getpgrp()
+            os.write(1, f"code={code} mine={mine}".encode())
+            os._exit(0)
+        said = b""
+        while b"ready" not in said:
+            said += os.read(terminal, 1000)
+        time.sleep(0.1)
+        os.write(terminal, b"\x03")
+        while b"mine" not in said:
+            said += os.read(terminal, 1000)
+        os.waitpid(pid, 0)
+        return said.decode()
+
+    said = with_and_without_namespaces(body)
+    assert "count=1" in said and "code=5 mine=True" in said
+
+
 def test_left_process_is_killed(everywhere: Runner) -> None:
     def body(bench: Any) -> Any:
         mark = f"33{os.getpid()}"
@@ -440,6 +467,16 @@ def test_chroot_rung_says_what_it_cannot_do(in_chroot: Runner) -> None:
         return names
 
     assert in_chroot(body) == ["sandbox.network-not-isolated", "sandbox.mounts-not-possible"]
+
+
+def test_chroot_rung_furnishes_the_root_for_the_run_only(in_chroot: Runner, list_tree: Any) -> None:
+    def body(bench: Any) -> Any:
+        before = list_tree(bench.root)
+        seen = bench.sh("echo x >/dev/null; echo y >/dev/shm/f; cat /dev/shm/f; ls /dev; ls /proc 2>/dev/null")
+        return seen, before == list_tree(bench.root)
+
+    seen, same = in_chroot(body)
+    assert seen[0] == "y" and {"null", "shm"} <= set(seen) and same
 
 
 def test_sandbox_is_refused_once_threads_run() -> None:
