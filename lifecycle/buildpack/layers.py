@@ -156,7 +156,9 @@ def read_layers(root: BuildRoot, layers_dir: str, element: GroupElement) -> tupl
             tomls.add(name.removesuffix(".toml"))
     layers = []
     for name in sorted(directories | (tomls - _FORBIDDEN), key=os.fsencode):
-        if (name in tomls or name in _FORBIDDEN) and (reason := bad_layer_name(name)):
+        if reason := bad_layer_name(name):
+            if name not in tomls and name not in _FORBIDDEN:
+                continue  # a directory that was never declared is no layer, whatever it is called
             raise BadLayer(f"{element} made a layer called {name}", why=reason, where=f"{base}/{name}")
         raw = root.read(f"{base}/{name}.toml") if name in tomls else None
         metadata = LayerMetadata(LayerTypes()) if raw is None else parse_layer_toml(raw, f"{base}/{name}.toml")

@@ -8,7 +8,7 @@ Source: CNB buildpack.md, "Phase #1: Detection", "Process".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from lifecycle.buildpack.descriptor import GroupElement
@@ -115,7 +115,7 @@ class Trial:
 class Resolution:
     """What came of one group.
 
-    ``group`` and ``plan`` are filled only when ``passed``. ``dropped`` are the elements left out of a passed group and
+    ``group``, as group.toml records it, and ``plan`` are filled only when ``passed``. ``dropped`` are the elements left out of a passed group and
     ``failure`` the reasons of a failed one; ``errored`` is True when an element broke rather than said no (exit code
     21 instead of 20). Only the first trials are kept; ``trial_count`` counts all.
     """
@@ -179,7 +179,7 @@ def resolve(detections: Sequence[Detection]) -> Resolution:
         if len(kept) < KEPT_TRIALS or not trial.failure:
             kept.append(trial)
         if not trial.failure:
-            group = tuple(element for element, _ in offers)
+            group = tuple(replace(element, optional=element.extension, exec_env=()) for element, _ in offers)
             dropped = (*absent, *trial.dropped)
             return Resolution(everything, group, plan_of(offers), dropped, (), tuple(kept), count)
     # The first trial is the one made of everyone's first wish: its failure is the one worth showing.

@@ -22,12 +22,12 @@ from lifecycle.buildpack.execute import (
     ineligible,
 )
 from lifecycle.buildpack.launch import BadLaunchToml
-from lifecycle.buildpack.layers import BadLayer, LayerTypes
+from lifecycle.buildpack.layers import BadLayer, LayerTypes, read_layers
 from lifecycle.buildpack.plan import Require
 from lifecycle.buildpack.resolve import Verdict
 from lifecycle.buildpack.sbom import BadSbom, SbomKind, place_sboms, restore_sboms, write_legacy_sboms
 from lifecycle.buildpack.target import BaseTarget, Distro, Target
-from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.buildpack.tree import BadFile, BuildRoot
 from lifecycle.events import Output, RecordingSink
 
 
@@ -271,3 +271,38 @@ def test_undeclared_sbom_format_is_an_error(tmp_path: Path, context: Context, na
 
 def test_types_text() -> None:
     assert str(LayerTypes(True, True, True)) == "build+launch+cache"
+
+
+def test_undeclared_directory_with_an_odd_name_is_no_layer(tmp_path: Path, context: Context) -> None:
+    built, _ = build(tmp_path, context, """mkdir "$1/$(printf '\\377')" "$1/plain" """)
+    assert [layer.name for layer in built.layers] == ["plain"]
+
+
+def test_declared_layer_with_an_odd_name_is_an_error(tmp_path: Path, context: Context) -> None:
+    with pytest.raises(BadLayer, match="no name for a layer"):
+        build(tmp_path, context, """: > "$1/$(printf '\\377').toml" """)
+
+
+def test_layer_that_is_named_like_a_contract_directory_of_pylife_is_fine(tmp_path: Path, context: Context) -> None:
+    built, _ = build(tmp_path, context, 'mkdir "$1/sbom"; printf "[types]\\nlaunch = true\\n" > "$1/sbom.toml"')
+    assert built.layers[0].types == LayerTypes(launch=True)
+
+
+def test_huge_launch_toml_is_refused(tmp_path: Path, context: Context) -> None:
+    with pytest.raises(BadFile, match="too large"):
+        build(tmp_path, context, 'truncate -s 1T "$1/launch.toml"')
+
+
+def test_launch_toml_that_is_a_link_to_the_host_stays_inside(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "layers" / "a_b").mkdir(parents=True)
+    (tmp_path / "outside.toml").write_text("[types]\nlaunch = true\n")
+    (root / "layers" / "a_b" / "l.toml").symlink_to(tmp_path / "outside.toml")
+    (layer,) = read_layers(BuildRoot(root), "/layers", ELEMENT)
+    assert not layer.declared
+
+
+def test_aside_name_that_is_taken_is_left_alone(tmp_path: Path, context: Context) -> None:
+    script = 'mkdir "$1/l" "$1/l.ignore"; : > "$1/l/f"; : > "$1/l.toml"'
+    build(tmp_path, context, script)
+    assert Path(context.layers_dir, "a_b", "l", "f").exists()
