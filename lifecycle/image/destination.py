@@ -134,6 +134,7 @@ class ArchiveDestination:
     def __init__(self, path: Path, tag: str | None) -> None:
         self._path = path
         self._tag = tag
+        sweep(path.parent)
         self._partial = Partial(path.parent)
         self._tar = TarWriter(self._partial)
         for name in (b"blobs", b"blobs/sha256"):

@@ -28,6 +28,7 @@ from lifecycle.store import Layout, Partial
 from lifecycle.store.dir import FlatDirectory
 from lifecycle.store.docker_archive import DockerArchive, SavedImage, write_docker_archive
 from lifecycle.store.layout import REF_NAME
+from lifecycle.store.partial import sweep
 from lifecycle.store.tarball import open_oci_archive
 
 
@@ -293,6 +294,7 @@ def _write_docker_archive(image: Image | ImageIndex, place: DockerArchivePlace, 
             f"{place} can hold only one platform",
             why=f"the image has {', '.join(str(item) for item in image.platforms) or 'several manifests'}",
         )
+    sweep(place.path.parent)
     with step(sink, f"save/{place}", f"Saving {place}"), Partial(place.path.parent) as out:
         layers = [(layer.diff_id, layer.uncompressed) for layer in image.layers]
         write_docker_archive(out, image.config.raw, layers, [place.name.familiar] if place.name else [])

@@ -160,17 +160,14 @@ def _add_bytes(out: Partial, name: str, data: bytes) -> None:
 
 def _add_stream(out: Partial, name: str, open_tar: Callable[[], BinaryIO]) -> None:
     """Write a member whose size is known only at its end: its header is filled in afterwards."""
-    start = out.file.tell()
+    start = out.size
     out.write(bytes(_BLOCK))
     size = 0
     with open_tar() as stream:
         while data := stream.read(_CHUNK):
             size += out.write(data)
     out.write(bytes(-size % _BLOCK))
-    end = out.file.tell()
-    out.file.seek(start)
-    out.write(_header(name, size))
-    out.file.seek(end)
+    out.rewrite(start, _header(name, size))
 
 
 def _header(name: str, size: int) -> bytes:

@@ -6,7 +6,6 @@ Source: OCI image-spec v1.1, image-layout.md.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -46,13 +45,7 @@ class Layout:
                 (root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
             with Partial(root) as partial:
                 partial.write(LAYOUT_VERSION)
-                partial.file.flush()
-                try:
-                    os.link(partial.path, marker)
-                except FileExistsError:
-                    pass  # another process was first
-                except OSError as error:
-                    raise of_oserror(error, marker) from error
+                partial.keep_if_absent(marker)  # another process may have been first
         if not (root / INDEX_FILE).exists():
             layout._edit(lambda entries: entries)
         return layout

@@ -82,8 +82,9 @@ class LocalStore:
 
     def recall(self, diff_id: Digest, profile: str | None = None) -> Descriptor | None:
         """The stored form of a layer, made with that compression profile (or any), if its blob is still here."""
-        pattern = f"{_file_name(diff_id)}.{profile or '*'}"
-        for path in sorted(self._layers.glob(pattern)):
+        name = _file_name(diff_id)
+        notes = [self._layers / f"{name}.{profile}"] if profile else sorted(self._layers.glob(f"{name}.*"))
+        for path in notes:
             descriptor = _read_descriptor(path)
             if descriptor and self.blobs.size(descriptor.digest) == descriptor.size:
                 return descriptor

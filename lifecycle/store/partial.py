@@ -13,16 +13,16 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from lifecycle.store.errors import disk_errors, of_oserror
 
-PREFIX = ".partial-"
+PREFIX = ".pylife-partial-"
 _BUFFER = 256 << 10
 
 
 class Partial:
-    """A file being written in ``directory``: it takes its real name by ``keep``, or vanishes.
+    """A file being written in ``directory``: it takes its real name by ``keep``, or vanishes. ``size`` in bytes.
 
     Usable as a context manager; leaving the block without ``keep`` removes the file. A full disk raises DiskFull.
     """
@@ -31,16 +31,31 @@ class Partial:
         self.directory = directory
         with disk_errors(directory):
             self.path, self._fd = _create(directory)
-        self.file = io.BufferedRandom(io.FileIO(self._fd, "r+b"), _BUFFER)
+        self.file = io.BufferedWriter(io.FileIO(self._fd, "wb"), _BUFFER)
+        self.size = 0
         self._open = True
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append ``data``; removes the file and raises DiskFull when there is no room."""
         try:
-            return self.file.write(data)
+            count = self.file.write(data)
         except OSError as error:
             self.discard()
             raise of_oserror(error, self.directory) from error
+        self.size += count
+        return count
+
+    def rewrite(self, offset: int, data: bytes) -> None:
+        """Replace bytes written before."""
+        with disk_errors(self.directory):
+            self.file.flush()
+            os.pwrite(self._fd, data, offset)
+
+    def reopen(self) -> BinaryIO:
+        """What was written so far, to be read; stays readable after the file's name is gone."""
+        with disk_errors(self.path):
+            self.file.flush()
+            return self.path.open("rb")
 
     def keep(self, destination: Path) -> None:
         """Give the file its real name, replacing what was there, in one step."""
@@ -52,6 +67,19 @@ class Partial:
             self.discard()
             raise
         self._close()
+
+    def keep_if_absent(self, destination: Path) -> bool:
+        """Give the file its real name unless something has it; False when something has."""
+        try:
+            with disk_errors(destination):
+                self.file.flush()
+                try:
+                    os.link(self.path, destination)
+                except FileExistsError:
+                    return False
+                return True
+        finally:
+            self.discard()
 
     def discard(self) -> None:
         """Remove the file; does nothing after ``keep``."""

@@ -113,8 +113,7 @@ def _plain(path: Path) -> BinaryIO:
         with file, decompress(file) as stream:
             while data := stream.read(_CHUNK):
                 partial.write(data)
-        partial.file.flush()
-        return open(partial.path, "rb")  # its name goes away with the block, its bytes when this is closed
+        return partial.reopen()
 
 
 def _members(path: Path, file: BinaryIO) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:

@@ -163,4 +163,4 @@ def test_registry_that_lies_about_a_blob_leaves_no_image(
         copy(at(registry, "app:1"), place, ports, SINK)
     assert ports.store.get(place.ref) is None
     assert not ports.store.blobs.has(image.layers[1].descriptor.digest)
-    assert not list(ports.store.root.rglob(".partial-*"))
+    assert not list(ports.store.root.rglob(".pylife-partial-*"))

@@ -67,7 +67,7 @@ def test_writing_the_same_layer_again_keeps_the_blob_that_is_remembered(store: L
     again = layer_of(store, FILES)
     assert again.descriptor == remembered
     assert stored(store) == [remembered.digest]
-    assert not list(store.root.glob(".partial-*"))
+    assert not list(store.root.glob(".pylife-partial-*"))
 
 
 def test_remembered_layer_whose_blob_is_gone_is_written_anew(store: LocalStore) -> None:
@@ -95,7 +95,7 @@ def test_failure_while_writing_leaves_no_blob_and_no_note(store: LocalStore) -> 
     with pytest.raises(RuntimeError):
         write_layer(broken(), store)
     assert stored(store) == []
-    assert not list(store.root.rglob(".partial-*"))
+    assert not list(store.root.rglob(".pylife-partial-*"))
     assert not list((store.root / ".pylife/layers").iterdir())
 
 

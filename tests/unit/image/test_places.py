@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import subprocess
+import sys
+import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -258,7 +263,7 @@ def test_damaged_source_leaves_no_image_at_the_destination(ports: Ports, tmp_pat
             load(place, ports)
     with pytest.raises(PylifeError):
         copy(StorePlace(ref("demo")), parse_place(f"docker-archive:{tmp_path}/b.tar"), ports, SINK)
-    assert not list(tmp_path.rglob(".partial-*"))
+    assert not list(tmp_path.rglob(".pylife-partial-*"))
     assert not (tmp_path / "a.tar").exists()
     assert not (tmp_path / "b.tar").exists()
 
@@ -369,3 +374,59 @@ def test_digest_of_a_saved_image_is_the_images_own(ports: Ports, tmp_path: Path)
     image = random_image(ports.store)
     assert save(image, parse_place(f"oci:{tmp_path}/out"), ports, SINK).digest == image.digest
     assert Digest.of(image.manifest.raw) == image.digest
+
+
+_SAVE = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from lifecycle.events import NullSink
+    from lifecycle.image import Ports, parse_place, save
+    from lifecycle.store import LocalStore
+    from lifecycle.testing.images import random_image
+    root, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    ports = Ports(LocalStore(root / name))
+    print("ready", flush=True)
+    for number in range(count):
+        image = random_image(ports.store, seed=number, size=20_000)
+        save(image, parse_place(f"oci:{root}/shared:{name}-{number}"), ports, NullSink())
+        save(image, parse_place(f"oci-archive:{root}/shared.tar"), ports, NullSink())
+    """
+)
+
+
+def saving(root: Path, name: str, count: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", _SAVE, str(root), name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+def test_processes_that_save_into_one_layout_lose_nothing(ports: Ports, tmp_path: Path) -> None:
+    running = [saving(tmp_path, name, 6) for name in ("a", "b", "c")]
+    for process in running:
+        process.communicate()
+        assert process.returncode == 0
+    names = Layout.open(tmp_path / "shared").names()
+    assert len(names) == 18
+    for name in names:
+        assert validate(load(parse_place(f"oci:{tmp_path}/shared:{name}"), ports)) == ()
+    assert validate(load(parse_place(f"oci-archive:{tmp_path}/shared.tar"), ports)) == ()
+
+
+def test_save_killed_at_any_moment_leaves_sound_images_and_is_swept_by_the_next(ports: Ports, tmp_path: Path) -> None:
+    dice = random.Random(2)
+    image = random_image(ports.store)
+    save(image, parse_place(f"oci-archive:{tmp_path}/shared.tar"), ports, SINK)
+    for number in range(5):
+        process = saving(tmp_path, f"r{number}", 500)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(dice.uniform(0.005, 0.12))
+        process.kill()
+        process.communicate()
+        assert validate(load(parse_place(f"oci-archive:{tmp_path}/shared.tar"), ports)) == ()
+        for name in Layout.create(tmp_path / "shared").names():
+            assert validate(load(parse_place(f"oci:{tmp_path}/shared:{name}"), ports)) == ()
+    save(image, parse_place(f"oci:{tmp_path}/shared:last"), ports, SINK)
+    save(image, parse_place(f"docker-archive:{tmp_path}/other.tar"), ports, SINK)
+    assert not list((tmp_path / "shared").glob(".pylife-partial-*"))
+    assert not list(tmp_path.glob(".pylife-partial-*"))

@@ -130,4 +130,4 @@ def test_processes_that_tag_at_once_lose_no_name(tmp_path: Path) -> None:
     assert [process.wait() for process in running] == [0, 0, 0, 0]
     names = sorted(Layout.open(tmp_path / "new").names())
     assert names == sorted(f"{name}-{number}" for name in "abcd" for number in range(20))
-    assert not list((tmp_path / "new").glob(".partial-*"))
+    assert not list((tmp_path / "new").glob(".pylife-partial-*"))

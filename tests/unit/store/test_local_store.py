@@ -241,7 +241,7 @@ def test_builds_killed_at_any_moment_leave_a_sound_store(store: LocalStore) -> N
         assert_sound(fresh)
     assert store.get(Reference.parse("before")) is not None
     store.gc()
-    assert not list(store.root.rglob(".partial-*"))
+    assert not list(store.root.rglob(".pylife-partial-*"))
     assert_sound(store)
 
 
