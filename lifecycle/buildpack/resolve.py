@@ -115,9 +115,9 @@ class Trial:
 class Resolution:
     """What came of one group.
 
-    ``group``, as group.toml records it, and ``plan`` are filled only when ``passed``. ``dropped`` are the elements left out of a passed group and
-    ``failure`` the reasons of a failed one; ``errored`` is True when an element broke rather than said no (exit code
-    21 instead of 20). Only the first trials are kept; ``trial_count`` counts all.
+    ``group``, as group.toml records it, and ``plan`` are filled only when ``passed``. ``dropped`` are the elements
+    left out of a passed group and ``failure`` the reasons of a failed one; ``errored`` is True when an element broke
+    rather than said no (exit code 21 instead of 20). Only the first trials are kept; ``trial_count`` counts all.
     """
 
     detections: tuple[Detection, ...]
