@@ -142,6 +142,9 @@ class _Extraction:
                     continue
                 self._place(entry, above, name, content)
             except OSError as error:
+                if error.errno == errno.EINVAL and self._chown:
+                    why = f"its owner {entry.uid}:{entry.gid} may have no id here (see /etc/subuid)"
+                    raise ExtractFailed(f"{printable(path)} cannot be unpacked", why=why) from error
                 raise _failed(path, error) from error
             entries += 1
             size += entry.size
@@ -190,8 +193,9 @@ class _Extraction:
             self._tree.remove(here, name)
             fd = os.open(name, _CREATE, 0o600, dir_fd=here.fd)
         try:
-            if isinstance(content, io.BytesIO):
-                _write(fd, content.getvalue())
+            if type(content) is io.BytesIO:
+                if data := content.getvalue():
+                    _write(fd, data)
             elif isinstance(content, SparseSection):
                 for offset, length in content.segments:
                     os.lseek(fd, offset, os.SEEK_SET)
@@ -402,7 +406,7 @@ def _refuse_dots(name: bytes) -> None:
 
 
 def _write(fd: int, data: bytes) -> None:
-    written = os.write(fd, data) if data else 0
+    written = os.write(fd, data)
     if written < len(data):
         view = memoryview(data)
         while written < len(data):

@@ -318,6 +318,9 @@ class _Reader:
             raise BadHeader(f"The archive has a broken {what}: {printable(digits)}", where=self._where()) from None
 
     def _size(self, block: bytes) -> int:
+        digits = block[124:135]
+        if digits.isdigit() and b"8" not in digits and b"9" not in digits and block[135] in b" \0":
+            return int(digits, 8)  # as nearly all are
         size = self._number(block[124:136], "size")
         if not 0 <= size < _SIZE_LIMIT:
             raise BadHeader(f"The archive has an entry of {size} bytes", where=self._where())
@@ -515,13 +518,15 @@ def canonical(name: bytes) -> bytes:
 
 def _checksum_holds(block: bytes) -> bool:
     """Whether the header's sum is right: unsigned, or signed as some old writers had it."""
-    field = block[148:156].split(b"\0", 1)[0].strip(b" ")
+    field = block[148:154]
+    if not field.isdigit():
+        field = block[148:156].split(b"\0", 1)[0].strip(b" ")
     try:
         announced = int(field, 8)
     except ValueError:
         return False
     # adler32's low half is 1 + the sum of the bytes, modulo 65521: cheap, and right for all but strange names.
-    if announced == (adler32(block) & 0xFFFF) - 1 - sum(block[148:156]) + 256:
+    if announced == (adler32(block) & 0xFFFF) + 255 - sum(block[148:156]):
         return True
     rest = block[:148] + block[156:]
     unsigned = 256 + sum(rest)
