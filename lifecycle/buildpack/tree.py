@@ -120,9 +120,12 @@ class BuildRoot:
                     continue
                 done += f"/{part}"
                 place = self.host(done)
-                if os.path.isdir(place):
-                    continue
-                os.mkdir(place)
+                try:
+                    os.mkdir(place)
+                except FileExistsError:  # made before, or just now by another thread
+                    if os.path.isdir(place):
+                        continue
+                    raise
                 os.chmod(place, mode)
                 if owner is not None:
                     os.chown(place, *owner)

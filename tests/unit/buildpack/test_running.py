@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -306,3 +308,27 @@ def test_aside_name_that_is_taken_is_left_alone(tmp_path: Path, context: Context
     script = 'mkdir "$1/l" "$1/l.ignore"; : > "$1/l/f"; : > "$1/l.toml"'
     build(tmp_path, context, script)
     assert Path(context.layers_dir, "a_b", "l", "f").exists()
+
+
+def test_many_detects_at_once_do_not_disturb_each_other(tmp_path: Path, context: Context) -> None:
+    script = """printf '[[provides]]\\nname = "%s"\\n' "$$" > "$2"; echo $$"""
+    buildpack = make(tmp_path, script=script)
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda _: detect_one(ELEMENT, buildpack, context, ProcessRunner()), range(48)))
+    assert all(item.verdict is Verdict.PASSED for item in found)
+    assert all(item.plan.alternatives[0].provides == item.output for item in found)
+    assert len({item.output for item in found}) == 48
+
+
+def test_directories_made_by_many_threads_at_once(tmp_path: Path) -> None:
+    root = BuildRoot(tmp_path)
+    for round_ in range(50):
+        barrier = Barrier(4)
+
+        def make_them(_: int, at: str = f"/r{round_}/a/b/c", barrier: Barrier = barrier) -> None:
+            barrier.wait()
+            root.make_dirs(at)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(make_them, range(4)))
+        assert root.is_dir(f"/r{round_}/a/b/c")
