@@ -17,7 +17,8 @@ from typing import BinaryIO
 from lifecycle.archive.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, Entry, printable
 from lifecycle.archive.errors import BadLink, ExtractFailed, NoSpace, UnsafeEntry
 from lifecycle.archive.limits import Limits
-from lifecycle.archive.reader import SparseSection, canonical, read_tar
+from lifecycle.archive.reader import canonical, read_tar
+from lifecycle.archive.streams import SparseSection
 from lifecycle.archive.tree import Dir, Tree
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
