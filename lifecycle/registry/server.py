@@ -22,9 +22,10 @@ from lifecycle.oci.errors import BadDocument
 from lifecycle.registry.exchange import Exchange
 from lifecycle.registry.gate import BearerGate, Gate
 from lifecycle.registry.listing import as_referrer, subject_of
-from lifecycle.registry.shelf import Shelf
+from lifecycle.registry.shelf import Incoming, Shelf
 
 MANIFEST_LIMIT = 4 << 20
+_TURN_SECONDS = 10.0
 _BLOCK = 256 * 1024
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = rf"(?P<name>{_PART}(?:/{_PART})*)"  # no empty parts and no "..": names become folders
@@ -198,11 +199,9 @@ class RegistryHandler(Exchange):
             case "PUT":
                 return self._complete(name, id)
             case "PATCH":
-                if not self._in_order(incoming.size):
-                    return None
-                with incoming.lock:
-                    self.receive(incoming.write)
-                return self._accepted(name, id, incoming.size)
+                if self._append(incoming):
+                    self._accepted(name, id, incoming.size)
+                return None
         return self.refuse(405, "UNSUPPORTED")
 
     def _on_blob(self, name: str, id: str) -> None:
@@ -311,21 +310,30 @@ class RegistryHandler(Exchange):
         shelf = self.registry.shelf
         digest = Digest.parse(self.query("digest"))
         incoming = shelf.incoming(name, upload)
-        if incoming is None or not self._in_order(incoming.size):
+        if incoming is None or not self._append(incoming):
             return None
-        with incoming.lock:
-            self.receive(incoming.write)
         if not shelf.finish(upload, digest):
             return self.refuse(400, "DIGEST_INVALID", "the bytes have another digest")
         return self._created_blob(name, digest)
 
-    def _in_order(self, size: int) -> bool:
-        """True when a chunk begins where the upload ends, or does not say; else it is refused."""
-        match = _CONTENT_RANGE.fullmatch(self.headers.get("Content-Range", ""))
-        if match and int(match[1]) != size:
-            self.refuse(416, "RANGE_INVALID", f"the upload has {size} bytes", {"Range": f"0-{max(0, size - 1)}"})
+    def _append(self, incoming: Incoming) -> bool:
+        """Add the request's body to an upload; False, and answered, when it does not begin where the upload ends.
+
+        Another request may still be bringing what a broken connection left in the buffers: that comes first.
+        """
+        if not incoming.lock.acquire(timeout=_TURN_SECONDS):
+            self.refuse(503, "UNAVAILABLE", "another request is writing to this upload")
             return False
-        return True
+        try:
+            size = incoming.size
+            match = _CONTENT_RANGE.fullmatch(self.headers.get("Content-Range", ""))
+            if match and int(match[1]) != size:
+                self.refuse(416, "RANGE_INVALID", f"the upload has {size} bytes", {"Range": f"0-{max(0, size - 1)}"})
+                return False
+            self.receive(incoming.write)
+            return True
+        finally:
+            incoming.lock.release()
 
     def _accepted(self, name: str, upload: str, size: int, status: int = 202) -> None:
         location = f"/v2/{name}/blobs/uploads/{upload}"

@@ -1,7 +1,8 @@
 """Sending a blob: one upload session as a state machine that survives dropped connections.
 
-The whole blob goes in one PUT when nothing speaks against it. After a failure the registry is asked how much it has
-(GET on the session's URL), the source is opened again and read past that, and the rest goes in PATCH chunks.
+A blob goes whole, in one PUT, when nothing speaks against it. After a failure the registry is asked how much it has
+(GET on the session's URL), the source is opened again and read past that, and the rest goes in PATCH chunks. Some
+registries (docker-registry 2.8) give a session up when a request to it breaks: then it all is sent again, in chunks.
 Source: OCI distribution-spec v1.1, "Pushing blobs".
 """
 
@@ -71,8 +72,8 @@ class Upload:
         self._offset = 0  # bytes the registry is known to have
         self._source: BinaryIO | None = None
         self._source_at = 0
-        self._chunked = False
         self._chunk = session.settings.chunk_size
+        self._chunked = False
 
     def run(self, location: str | None = None, min_chunk: str | None = None) -> None:
         """Send the blob, into the session at ``location`` when one is open."""
@@ -90,17 +91,14 @@ class Upload:
         try:
             if self._location is None:
                 self._begin()
-            if self._chunked:
-                self._send_chunks()
-            else:
-                self._send_whole()
+            return self._send_chunks() if self._chunked else self._send_whole()
         except _Passing as trouble:
             self._close_source()
             self._patience.wait(trouble.error, trouble.retry_after)
-            self._recover()
+            self._chunked = True
+            complete = self._recover()
             self._patience.progressed(self._offset - before)
-            return False
-        return True
+            return complete
 
     def _begin(self) -> None:
         path = f"/v2/{self._access.repository}/blobs/uploads/"
@@ -113,19 +111,17 @@ class Upload:
         self._take_location(answer)
         self._offset = 0
 
-    def _send_whole(self) -> None:
+    def _send_whole(self) -> bool:
         size = self._descriptor.size
         answer = self._send("PUT", self._final_url(), {"Content-Length": str(size)}, lambda: self._read(0, size))
         if answer.status in _WANTS_CHUNKS:
             answer.drain()
-            self._chunked = True
-            self._location = None
-            self._begin()
-            self._send_chunks()
-            return
-        self._finish(answer)
+            self._close_source()
+            self._chunked, self._location = True, None
+            return False
+        return self._finish(answer)
 
-    def _send_chunks(self) -> None:
+    def _send_chunks(self) -> bool:
         size = self._descriptor.size
         while self._offset < size:
             start, end = self._offset, min(self._offset + self._chunk, size)
@@ -144,7 +140,7 @@ class Upload:
             if not start < has <= end:
                 raise BadAnswer(self._what, why=f"it has {has} bytes after those up to {end} were sent", **answer.place)
             self._offset = has
-        self._finish(self._send("PUT", self._final_url(), {"Content-Length": "0"}, b""))
+        return self._finish(self._send("PUT", self._final_url(), {"Content-Length": "0"}, b""))
 
     def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | Callable[[], Iterator[bytes]]
@@ -158,7 +154,7 @@ class Upload:
             raise _Passing(answer.error(self._what), retry_after)
         return answer
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, answer: Answer) -> bool:
         if answer.status not in (201, 204):
             self._raise(answer)
         said = answer.header("docker-content-digest")
@@ -166,6 +162,7 @@ class Upload:
         if said and Digest.parse(said) != self._descriptor.digest:
             raise DigestMismatch(f"{self._what}: the registry stored other bytes", why=f"it says {said}")
         self._progress.advance(self._descriptor.size)
+        return True
 
     def _raise(self, answer: Answer) -> None:
         """Raise for an answer that is no success: a lost session is begun anew, the rest is final."""
@@ -178,28 +175,37 @@ class Upload:
             raise _Passing(error)
         raise error
 
-    def _recover(self) -> None:
-        """Learn from the registry how much it has; begin a new session when it no longer knows this one."""
-        self._chunked = True
+    def _recover(self) -> bool:
+        """Learn from the registry how much it has; True when it has all, as after an answer that was lost.
+
+        A new session is begun when the registry no longer knows this one.
+        """
         location, self._location, self._offset = self._location, None, 0
         if location is None:
-            return
+            return False
         answer = self._session.request("GET", self._access, location, what=self._what, patience=self._patience)
         if answer.status not in (202, 204):
             answer.drain()
-            return
+            return self._is_there()
         match = _RANGE.fullmatch(answer.header("range") or "")
         has = int(match[2]) + 1 if match else 0
         # "0-0" is what registries say both for nothing and for one byte: a new session settles it
         if not 1 < has <= self._descriptor.size:
             answer.drain()
-            return
+            return False
         self._location = location
         if answer.header("location"):
             self._take_location(answer)
         else:
             answer.drain()
         self._offset = has
+        return False
+
+    def _is_there(self) -> bool:
+        path = f"/v2/{self._access.repository}/blobs/{self._descriptor.digest}"
+        answer = self._session.request("HEAD", self._access, path, what=self._what, patience=self._patience)
+        answer.drain()
+        return answer.status == 200
 
     def _take_location(self, answer: Answer) -> None:
         location = answer.header("location")

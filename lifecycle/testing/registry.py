@@ -49,6 +49,11 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class DropAnswer:
+    """Do what the request asks for, then close the connection without saying so."""
+
+
+@dataclass(frozen=True, slots=True)
 class DropBody:
     """Send only the first ``after`` bytes of a blob, then close the connection."""
 
@@ -92,7 +97,7 @@ class Slow:
     seconds: float
 
 
-Fault = Reply | Drop | DropBody | DropUpload | Corrupt | Surplus | Without | Slow
+Fault = Reply | Drop | DropAnswer | DropBody | DropUpload | Corrupt | Surplus | Without | Slow
 
 
 @dataclass(slots=True)
@@ -142,7 +147,7 @@ class FaultyRegistry(RegistryServer):
         return [item for item in self.seen if method in ("", item.method) and re.search(path, item.path)]
 
     def take_faults(self, method: str, path: str) -> list[Fault]:
-        """The faults for this request; each kind at most once."""
+        """The faults for this request: each kind at most once, and none after one that ends the request."""
         taken: dict[type, Fault] = {}
         with self._arming:
             for armed in self._armed:
@@ -152,6 +157,8 @@ class FaultyRegistry(RegistryServer):
                     taken[type(armed.fault)] = armed.fault
                     if armed.left is not None:
                         armed.left -= 1
+                    if isinstance(armed.fault, Reply | Drop):
+                        break
         return list(taken.values())
 
 
@@ -187,6 +194,9 @@ class _FaultyHandler(RegistryHandler):
 
     def answer(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
         for fault in self._faults:
+            if isinstance(fault, DropAnswer):
+                self._hang_up()
+                return
             if isinstance(fault, Corrupt) and body:
                 body = _flipped(body, fault.at)
         super().answer(status, headers, body)

@@ -13,7 +13,17 @@ from lifecycle.events import Message, RecordingSink, StepEnded, StepProgress
 from lifecycle.oci import Descriptor, Digest, DigestMismatch, Manifest, Reference, mediatypes
 from lifecycle.registry import RegistryClient
 from lifecycle.registry.errors import BadAnswer, NotFound, Refused, Unavailable
-from lifecycle.testing.registry import Corrupt, Drop, DropUpload, FaultyRegistry, Reply, Slow, Without, failure
+from lifecycle.testing.registry import (
+    Corrupt,
+    Drop,
+    DropAnswer,
+    DropUpload,
+    FaultyRegistry,
+    Reply,
+    Slow,
+    Without,
+    failure,
+)
 
 BLOB = some_bytes(3_000_000, 2)
 LAYER = layer_of(BLOB)
@@ -114,6 +124,15 @@ def test_a_dropped_chunk_goes_on_too(make_client: Any, app: Reference, registry:
     assert stored(registry, LAYER.digest) == BLOB
     starts = [seen.headers["content-range"].partition("-")[0] for seen in registry.requests("PATCH")]
     assert starts == ["0", "5000", str(5000 + (1 << 20)), str(5000 + (2 << 20))]
+
+
+def test_a_lost_answer_to_the_last_request_is_found_out(
+    client: RegistryClient, app: Reference, registry: FaultyRegistry
+) -> None:
+    registry.fault(DropAnswer(), method="PUT", path=UPLOAD)
+    source = Source(BLOB)
+    assert client.push_blob(app, LAYER, source) == "uploaded"
+    assert source.opened == 1
 
 
 @pytest.mark.parametrize("status", [405, 411, 413])
