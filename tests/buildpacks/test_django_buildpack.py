@@ -244,3 +244,32 @@ def fetch(port: int, path: str) -> str:
                 raise
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("output", "id", "said"),
+    [
+        (
+            "ModuleNotFoundError: No module named 'debug_toolbar'",
+            "django.module-missing",
+            "echo django-debug-toolbar >>",
+        ),
+        ("ModuleNotFoundError: No module named 'shop.settings'", "django.module-missing", "DJANGO_SETTINGS_MODULE"),
+        ("ModuleNotFoundError: No module named 'shop.urls'", "django.module-missing", "the project's own"),
+        ("ImproperlyConfigured: Error loading psycopg2 or psycopg module", "django.module-missing", "psycopg2-binary"),
+        ("  File \"<frozen os>\", line 679\nKeyError: 'api_key'", "django.setting-missing", "--env api_key="),
+        ("KeyError: 'COLOURS'", "django.collectstatic-failed", "KeyError"),
+        ("ImproperlyConfigured: Set the DATABASE_URL environment variable", "django.setting-missing", "DATABASE_URL"),
+        ("decouple.UndefinedValueError: MAIL_KEY not found.", "django.setting-missing", "MAIL_KEY"),
+        ("django.db.utils.OperationalError: connection refused", "django.database-unreachable", "DATABASE_URL"),
+        ("ValueError: The file 'a/lost.png' could not be found with <x>", "django.static-file-missing", "a/lost.png"),
+    ],
+)
+def test_words_of_django_become(output: str, id: str, said: str) -> None:
+    from pylife_django.failures import explain
+    from pylife_sdk.output import Failure
+
+    with pytest.raises(Failure) as failed:
+        explain(output, "python manage.py collectstatic", "shop.settings")
+    assert failed.value.id == id
+    assert said in failed.value.what + failed.value.found + failed.value.fix

@@ -7,6 +7,24 @@ from typing import NoReturn
 
 from pylife_sdk.output import fail
 
+# Modules whose package has another name.
+_PACKAGES = {
+    "MySQLdb": "mysqlclient",
+    "PIL": "pillow",
+    "corsheaders": "django-cors-headers",
+    "crispy_forms": "django-crispy-forms",
+    "debug_toolbar": "django-debug-toolbar",
+    "decouple": "python-decouple",
+    "django_extensions": "django-extensions",
+    "django_filters": "django-filter",
+    "dotenv": "python-dotenv",
+    "environ": "django-environ",
+    "pkg_resources": "'setuptools<81'",
+    "psycopg2": "psycopg2-binary",
+    "rest_framework": "djangorestframework",
+    "storages": "django-storages",
+    "yaml": "pyyaml",
+}
 _SKIP = "or leave static files out of this build: pylife build --env DISABLE_COLLECTSTATIC=1 ..."
 
 
@@ -14,14 +32,10 @@ def explain(output: str, command: str, settings: str) -> NoReturn:
     """Raises the ``Failure`` that fits what ``command`` printed; ``settings`` names the settings module."""
     tail = "\n".join(output.strip().splitlines()[-15:])
     skip = _SKIP if "collectstatic" in command else ""
-    if match := re.search(r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'", output):
-        module = match[1]
-        own = settings and settings.split(".")[0] == module.split(".")[0]
-        fix = (
-            f"Check DJANGO_SETTINGS_MODULE ({settings}): a module of this name is not beside manage.py."
-            if own
-            else f"Add the package that has {module} to requirements.txt (or remove it from INSTALLED_APPS)."
-        )
+    absent = r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'|Error loading (psycopg2|MySQLdb)"
+    if match := re.search(absent, output):
+        module = match[1] or match[2]
+        fix = _module_fix(module, settings)
         fail("django.module-missing", f"`{command}` needs the module {module}.", found=tail, fix=fix)
     if variable := _missing_variable(output):
         fail(
@@ -47,6 +61,18 @@ def explain(output: str, command: str, settings: str) -> NoReturn:
         found=tail,
         fix="The traceback above names the cause; the same command fails outside a build too.\n"
         "Or migrate when releasing, which is the default: unset PYLIFE_DJANGO_MIGRATE.",
+    )
+
+
+def _module_fix(module: str, settings: str) -> str:
+    top = module.split(".")[0]
+    if settings == module or settings.startswith(module + "."):
+        return f"Check DJANGO_SETTINGS_MODULE ({settings}): a module of this name is not beside manage.py."
+    if settings.split(".")[0] == top:
+        return f"Commit the file of {module}, which is the project's own, or correct the import that names it."
+    return (
+        f"Add the package that has {module} to requirements.txt (or remove it from INSTALLED_APPS):\n"
+        f"echo {_PACKAGES.get(top, top)} >> requirements.txt"
     )
 
 
@@ -78,8 +104,11 @@ def _explain_collectstatic(output: str, command: str, tail: str) -> NoReturn:
 
 def _missing_variable(output: str) -> str | None:
     """The environment variable or setting whose absence an error tells of."""
+    # A KeyError is about the environment when os.environ raised it, in a frame of the os module.
+    environ = r"frozen os|/os\.py|environ"
+    if re.search(environ, output) and (match := re.search(r"KeyError: '([A-Za-z_][A-Za-z0-9_]*)'", output)):
+        return match[1]
     patterns = (
-        r"KeyError: '([A-Z][A-Z0-9_]+)'",
         r"ImproperlyConfigured: (?:Set|The|Missing)(?: the)? ([A-Z][A-Z0-9_]+)",
         r"ImproperlyConfigured: .*?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b",
         r"UndefinedValueError: ([A-Z][A-Z0-9_]+) not found",

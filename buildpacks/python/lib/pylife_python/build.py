@@ -21,13 +21,13 @@ def build(context: Build) -> None:
     for text in choice.notes:
         warn(text)
     from pylife_python.runtime import interpreter, provide_runtime
-    from pylife_python.venv import provide_venv
+    from pylife_python.venv import has_package, provide_venv
 
     runtime, origin = provide_runtime(context, choice.version)
     heading("Packages")
     venv = provide_venv(context, requirements, interpreter(runtime, choice.version), choice.version, origin)
     _set_env(runtime, venv)
-    if not any(os.path.exists(os.path.join(context.app, name)) for name in ("Procfile", "manage.py")):
+    if not os.path.exists(os.path.join(context.app, "Procfile")) and not has_package(venv, "django"):
         note("No Procfile: the image will have no process of its own. For a web app, commit one such as")
         note("web: gunicorn app:app --bind 0.0.0.0:$PORT")
 

@@ -87,6 +87,12 @@ def provide_venv(build: Build, requirements_path: str, python: str, version: str
     return layer
 
 
+def has_package(layer: Layer, name: str) -> bool:
+    """Whether a package of this import name is installed in the virtual environment."""
+    library = os.path.join(layer.path, "lib")
+    return any(os.path.isdir(os.path.join(library, python, "site-packages", name)) for python in os.listdir(library))
+
+
 def _key(build: Build, wanted: Requirements, version: str, runtime: str, env: dict[str, str]) -> dict[str, str]:
     names = [os.path.relpath(path, build.app) for path in wanted.files]
     key = {
