@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Bench
+from workbench import Bench
 
 
 def test_processes_run_in_bash_and_web_is_the_default(bench: Bench) -> None:

@@ -11,8 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import BUILDPACKS, Bench, outer_env
 from pylife_sdk.tree import tree_digest
+from workbench import BUILDPACKS, Bench, outer_env
 
 
 def types(bench: Bench, name: str) -> dict[str, bool]:

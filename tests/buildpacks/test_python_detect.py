@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Bench
+from workbench import Bench
 
 HERE = "3.11.2"
 
@@ -106,7 +106,7 @@ def test_detect_imports_nothing_slow(bench: Bench) -> None:
     """Half of a detect's time would be these modules: they stay out of its way."""
     import subprocess
 
-    from conftest import BUILDPACKS, PYTHON
+    from workbench import BUILDPACKS, PYTHON
 
     code = (
         f"import sys; sys.path[:0] = [{str(BUILDPACKS / 'sdk')!r}, {str(BUILDPACKS / 'python/lib')!r}]\n"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import BUILDPACKS, ROOT, Bench
+from workbench import BUILDPACKS, ROOT, Bench
 
 
 @pytest.mark.parametrize(
