@@ -72,7 +72,7 @@ def _image(facts: dict[str, Any]) -> list[str]:
     ]
     parts = [pairs([row for row in head if row[1]])]
     if processes := facts.get("processes"):
-        rows = [
+        shown = [
             (
                 item["type"] + (" (default)" if item["default"] else ""),
                 shlex.join([*item["command"], *item["args"]]),
@@ -80,16 +80,20 @@ def _image(facts: dict[str, Any]) -> list[str]:
             )
             for item in processes
         ]
-        parts.append(table(["PROCESS", "COMMAND", "BUILDPACK"], rows))
+        parts.append(table(["PROCESS", "COMMAND", "BUILDPACK"], shown))
     if env := facts["env"]:
         parts.append("Environment\n" + pairs(env.items(), "  "))
-    if labels := {key: value for key, value in facts["labels"].items() if len(value) <= 200}:
-        parts.append("Labels (those above 200 characters are in --json)\n" + pairs(labels.items(), "  "))
+    if labels := facts["labels"]:
+        rows = [
+            (key, value if len(value) <= 200 else f"({len(value)} characters: see --json)")
+            for key, value in labels.items()
+        ]
+        parts.append("Labels\n" + pairs(rows, "  "))
     layers = [
         (item["digest"].partition(":")[2][:12], size(item["size"]), item["created_by"].strip().splitlines() or [""])
         for item in facts["layers"]
     ]
     if layers:
-        rows = [(digest, amount, told[0][:80]) for digest, amount, told in layers]
-        parts.append(table(["LAYER", "SIZE", "MADE BY"], rows, right=[1]))
+        lines = [(digest, amount, told[0][:80]) for digest, amount, told in layers]
+        parts.append(table(["LAYER", "SIZE", "MADE BY"], lines, right=[1]))
     return parts

@@ -7,7 +7,7 @@ import zlib
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -94,6 +94,7 @@ class TtyRenderer:
                 TextColumn("{task.description}", table_column=Column(no_wrap=True, max_width=50)),
                 BarColumn(bar_width=24),
                 TextColumn("{task.fields[amount]}", style="dim", table_column=Column(no_wrap=True)),
+                TimeElapsedColumn(),
                 console=self._console,
                 transient=True,
                 refresh_per_second=8,
