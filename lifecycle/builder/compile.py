@@ -77,7 +77,6 @@ def compile_launcher(build_image: Image, workshop: Workshop) -> bytes:
             str(root.path),
             env={"PATH": build_image.config.env.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": "/tmp"},
             cwd=_PLACE,
-            network="none",
             trust_host=False,
             timeout=120,
         )

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lifecycle.builder.definition import StackDefinition, load_stack, only
-from lifecycle.buildpack.descriptor import Buildpack, GroupElement, Order, parse_descriptor, parse_id, parse_version
+from lifecycle.buildpack.descriptor import (
+    Buildpack,
+    GroupElement,
+    Order,
+    escape_id,
+    parse_descriptor,
+    parse_id,
+    parse_version,
+)
 from lifecycle.errors import PylifeError
 from lifecycle.toml import Table
 
@@ -125,6 +133,12 @@ def load_builder(file: Path) -> BuilderDefinition:
     buildpacks = tuple(_packed(table, file.parent) for table in top.tables("buildpacks"))
     if not buildpacks:
         raise top.error("buildpacks", "a builder needs at least one buildpack")
+    places: dict[tuple[str, str], str] = {}
+    for position, item in enumerate(buildpacks):
+        place = (escape_id(item.buildpack.id), item.buildpack.version)
+        if place in places:
+            raise top.error(f"buildpacks[{position}]", f"{item.buildpack} and {places[place]} have one place")
+        places[place] = str(item.buildpack)
     stack, stack_id, build_image, run_images = _images(top, file.parent)
     return BuilderDefinition(
         file=file,

@@ -27,11 +27,18 @@ DEFAULT = Reference.parse("pylife/builder:latest")
 _FORMAT = "1"
 
 
-class NotABuilder(PylifeError):
-    """An image that was to be shown as a builder is none."""
+class NotMade(PylifeError):
+    """The builder of a builder.toml is not in the local store."""
 
     code = "builder.not-made"
-    fix = "Make the default builder: pylife builder create"
+    fix = "Make it: pylife builder create (a build does so by itself)"
+
+
+class NoMetadata(PylifeError):
+    """An image that was to be shown as a builder lacks the labels of one."""
+
+    code = "builder.no-metadata"
+    fix = "Name a builder image; `pylife inspect NAME` shows what the image is."
 
 
 def builder_reference(definition: BuilderDefinition) -> Reference:
@@ -126,14 +133,22 @@ def _alone(store: LocalStore, sink: Sink) -> Iterator[None]:
         yield
 
 
+def made_builder(file: str | Path | None, store: LocalStore) -> tuple[Reference, Image]:
+    """The builder of ``file`` (the shipped builder.toml by default) as it is in the store; raises NotMade."""
+    ref = builder_reference(load_builder(Path(file) if file else shared("builder.toml")))
+    if store.get(ref) is None:
+        raise NotMade(f"The builder {ref.familiar} is not in the local store")
+    return ref, load_image(StorePlace(ref), Ports(store))
+
+
 def inspect_builder(image: Image, ref: Reference) -> dict[str, Any]:
-    """A builder as plain data: what ``pylife builder create|inspect --json`` shows. Raises NotABuilder."""
+    """A builder as plain data: what ``pylife builder create|inspect --json`` shows. Raises NoMetadata."""
     labels = image.config.labels
     try:
         metadata, order = json.loads(labels[METADATA]), json.loads(labels[ORDER])
         held = json.loads(labels.get(LAYERS, "{}"))
     except (KeyError, ValueError) as error:
-        raise NotABuilder(
+        raise NoMetadata(
             f"{ref.familiar} is not a builder", why=f"its label {METADATA} or {ORDER} is missing"
         ) from error
     shown = image_dict(ref, image)

@@ -51,14 +51,15 @@ class Stack:
         return self.definition.reference("run")
 
     def as_dict(self) -> dict[str, Any]:
-        """The stack as plain data: what ``pylife stack create|list|inspect --json`` shows."""
-        return {
-            "id": self.definition.id,
-            "name": self.definition.name,
-            "description": self.definition.description,
-            "build_image": image_dict(self.build_ref, self.build_image),
-            "run_image": image_dict(self.run_ref, self.run_image),
-        }
+        """The stack as plain data: ``build_image`` and ``run_image`` are names, ``images`` tells more of each."""
+        row = {"id": self.definition.id, "name": self.definition.name, "description": self.definition.description}
+        return _with_image(_with_image(row, self.build_ref, self.build_image), self.run_ref, self.run_image)
+
+
+def _with_image(row: dict[str, Any], ref: Reference, image: Image) -> dict[str, Any]:
+    kind = ref.repository.rpartition("-")[2]
+    images = {**row.get("images", {}), kind: image_dict(ref, image)}
+    return {**row, f"{kind}_image": ref.familiar, "images": images}
 
 
 def image_dict(ref: Reference, image: Image) -> dict[str, Any]:
@@ -122,7 +123,6 @@ def _config(stack: StackDefinition, kind: Kind, packages: Mapping[str, str]) -> 
         "io.buildpacks.base.description": f"{stack.description}, {kind} image",
         "io.buildpacks.stack.id": stack.id,
         "io.buildpacks.rebasable": "true",
-        "org.opencontainers.image.title": f"{stack.name}-{kind}",
         PACKAGES_LABEL: json.dumps(dict(packages), separators=(",", ":"), sort_keys=True),
         KEY_LABEL: stack.key(kind),
         **stack.labels,
@@ -167,19 +167,20 @@ def inspect_stack(stack: StackDefinition, store: LocalStore) -> Stack:
 
 
 def list_stacks(store: LocalStore) -> list[dict[str, Any]]:
-    """Every image in the store that is half of a stack, paired by stack id, as plain data sorted by id."""
+    """Every image in the store that is half of a stack, paired, as plain data sorted by name.
+
+    The rows are those of ``Stack.as_dict``; an image that is missing is left out.
+    """
     found: dict[str, dict[str, Any]] = {}
     for ref in [name for name, _ in store.items()]:
-        image = load(StorePlace(ref), Ports(store))
-        if not isinstance(image, Image):
+        name, _, kind = ref.repository.removeprefix("pylife/").rpartition("-")
+        if kind not in ("build", "run") or not ref.repository.startswith("pylife/"):
             continue
-        title = image.config.labels.get("org.opencontainers.image.title", "")
-        stack_id = image.config.labels.get("io.buildpacks.base.id", "")
-        for kind in ("build", "run"):
-            if KEY_LABEL in image.config.labels and ref.repository == f"pylife/{title}" and title.endswith(f"-{kind}"):
-                row = found.setdefault(stack_id, {"id": stack_id, "name": title.removesuffix(f"-{kind}")})
-                row[f"{kind}_image"] = image_dict(ref, image)
-    return [found[key] for key in sorted(found)]
+        image = load(StorePlace(ref), Ports(store))
+        if isinstance(image, Image) and KEY_LABEL in image.config.labels:
+            row = found.get(name) or {"id": image.config.labels.get("io.buildpacks.base.id", ""), "name": name}
+            found[name] = _with_image(row, ref, image)
+    return [found[name] for name in sorted(found)]
 
 
 def _there(image: Image | None, stack: StackDefinition) -> Image:

@@ -1,0 +1,1 @@
+"""The phases of a build, each one function of typed inputs."""
