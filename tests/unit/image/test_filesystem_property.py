@@ -13,14 +13,14 @@ from lifecycle.archive import Entry, Kind, Member, Ownership, Profile, extract, 
 from lifecycle.image import BlobLayer, filesystem, write_layer
 from lifecycle.store import LocalStore
 
-_NAMES = ("a", "b", "a/c", "a/d", "b/c", "b/d", "a/c/e", "a/c/f", "b/d/e")
-_ENTRY = st.sampled_from(("dir", "file", "file", "symlink", "link", "gone", "opaque"))
+_NAMES = ("a", "b", "a/c", "a/d", "a/c/e")
+_ENTRY = st.sampled_from(("file", "dir", "link", "gone", "opaque", "symlink"))
 
 
 @st.composite
 def a_layer(draw: st.DrawFn) -> list[Member]:
     """The members of a layer that makes sense by itself: directories before what is in them, link targets first."""
-    chosen = draw(st.dictionaries(st.sampled_from(_NAMES), _ENTRY, max_size=7))
+    chosen = draw(st.dictionaries(st.sampled_from(_NAMES), _ENTRY, min_size=1, max_size=5))
     members: list[Member] = []
     directories, files, taken = {""}, [], set()
 
@@ -54,7 +54,7 @@ def a_layer(draw: st.DrawFn) -> list[Member]:
         elif what == "symlink":
             members.append((Entry(name.encode(), Kind.SYMLINK, 0o777, linkname=b"nowhere"), None))
         else:
-            data = draw(st.binary(min_size=1, max_size=4))
+            data = draw(st.binary(min_size=2, max_size=3))
             members.append((Entry(name.encode(), Kind.FILE, size=len(data)), data))
             files.append(name)
     return members
@@ -85,7 +85,7 @@ def unpack(root: Path, layers: list[BlobLayer]) -> Path:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(stack=st.lists(a_layer(), min_size=1, max_size=4))
+@given(stack=st.lists(a_layer(), min_size=2, max_size=3))
 def test_flattening_then_unpacking_is_unpacking_layer_by_layer(stack: list[list[Member]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = LocalStore(Path(folder) / "store")
