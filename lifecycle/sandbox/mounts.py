@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Sequence
 
 from lifecycle.sandbox import kernel
-from lifecycle.sandbox.probe import overlay_options
+
+
+def mount_overlay(lower: str, upper: str, work: str, target: str, user: bool) -> None:
+    """Mount overlayfs with everything off that would tie lower trees to one mount. Raises OSError.
+
+    Volatile where the kernel (5.10) can: roots are thrown away, and without it every unmount, and every fsync of a
+    package manager, waits until the whole file system below is written out.
+    """
+    options = f"lowerdir={lower},upperdir={upper},workdir={work},"
+    options += "userxattr" if user else "redirect_dir=off,index=off,metacopy=off"
+    try:
+        kernel.mount("overlay", target, "overlay", kernel.MS_NODEV, f"{options},volatile")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        kernel.mount("overlay", target, "overlay", kernel.MS_NODEV, options)
 
 
 class KernelMounts:
@@ -27,8 +43,7 @@ class KernelMounts:
             try:
                 kernel.unshare(kernel.CLONE_FS)  # a working directory of this thread's own
                 os.chdir(directory)
-                where = f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work}"
-                kernel.mount("overlay", target, "overlay", kernel.MS_NODEV, overlay_options(where, self._user))
+                mount_overlay(":".join(lowers), upper, work, target, self._user)
             except OSError as error:
                 failed.append(error)
 

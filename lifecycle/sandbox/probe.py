@@ -20,6 +20,7 @@ from lifecycle.sandbox import kernel
 from lifecycle.sandbox.enter import become, lent_ranges, own_identity_map
 from lifecycle.sandbox.errors import IsolationRefused, NoIsolation
 from lifecycle.sandbox.limits import find_hierarchy
+from lifecycle.sandbox.mounts import mount_overlay
 from lifecycle.sandbox.rung import IdRange, Isolation, Rung, RungName
 
 _CAP_SYS_ADMIN = 21
@@ -271,9 +272,8 @@ def _overlay_trial(work: str) -> dict[str, object]:
                 os.setxattr(f"{work}/lower", "trusted.overlay.opaque", b"n")
             except OSError:
                 continue
-        options = f"lowerdir={work}/lower,upperdir={work}/upper,workdir={work}/work"
         try:
-            kernel.mount("overlay", f"{work}/merged", "overlay", 0, overlay_options(options, flavour == "user"))
+            mount_overlay(f"{work}/lower", f"{work}/upper", f"{work}/work", f"{work}/merged", flavour == "user")
         except OSError as error:
             why = error.strerror or str(error.errno)
             if error.errno == errno.ENODEV:
@@ -287,13 +287,6 @@ def _overlay_trial(work: str) -> dict[str, object]:
         finally:
             kernel.umount(f"{work}/merged", kernel.MNT_DETACH)
     return {"overlay": None, "overlay_why": why or "no flavour applies"}
-
-
-def overlay_options(directories: str, user: bool) -> str:
-    """The mount options for overlayfs directories, with everything off that would tie lower trees to one mount."""
-    if user:
-        return f"{directories},userxattr"
-    return f"{directories},redirect_dir=off,index=off,metacopy=off"
 
 
 def _proc_trial(point: str) -> dict[str, object]:
