@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass
 from typing import Literal
 
 _PREFIX = "pylife-"
+_YOUNG = 60.0  # seconds
 _MOUNT_LINE = re.compile(r"^\S+ \S+ \S+ (\S+) (\S+) .* - (cgroup2?) \S+ (\S+)$")
 
 
@@ -123,8 +125,12 @@ def _sweep(parent: str) -> None:
     except OSError:
         return
     for name in names:
-        if not os.path.exists(f"/proc/{name.removeprefix(_PREFIX)}"):
-            try:
-                os.rmdir(os.path.join(parent, name))
-            except OSError:
-                continue
+        path = os.path.join(parent, name)
+        try:
+            # a young one may be another container's, whose process ids are not ours, before its process joins
+            if time.time() - os.stat(path).st_mtime > _YOUNG and not os.path.exists(
+                f"/proc/{name.removeprefix(_PREFIX)}"
+            ):
+                os.rmdir(path)
+        except OSError:
+            continue

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -46,7 +45,7 @@ def probe(wanted: Isolation = Isolation.AUTO, home: str | os.PathLike[str] | Non
     ``home`` is an existing, writable directory on the file system where snapshots will live (overlayfs depends on
     it); without it the directory for temporary files is tried. Raises NoIsolation, IsolationRefused.
     """
-    place = os.fspath(home) if home is not None else tempfile.gettempdir()
+    place = os.fspath(home) if home is not None else os.environ.get("TMPDIR", "/tmp")
     findings = _Findings()
     for candidate in _candidates(wanted, findings):
         rung = _try(candidate, place, findings)
@@ -239,7 +238,7 @@ def _in_child(trial: Callable[[], dict[str, object]]) -> dict[str, object]:
 
 def _trial(candidate: Rung, place: str) -> dict[str, object]:
     become(candidate)
-    work = tempfile.mkdtemp(prefix=".pylife-probe-", dir=place)
+    work = _make_scratch(place)
     facts: dict[str, object] = {}
     try:
         for name in ("lower", "upper", "work", "merged", "tmp"):
@@ -262,6 +261,12 @@ def _trial(candidate: Rung, place: str) -> dict[str, object]:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return facts
+
+
+def _make_scratch(place: str) -> str:
+    path = os.path.join(place, f".pylife-probe-{os.urandom(6).hex()}")
+    os.mkdir(path, 0o700)
+    return path
 
 
 def _overlay_trial(work: str) -> dict[str, object]:
@@ -314,7 +319,7 @@ def _proc_trial(point: str) -> dict[str, object]:
 
 
 def _chroot_trial(place: str) -> dict[str, object]:
-    work = tempfile.mkdtemp(prefix=".pylife-probe-", dir=place)
+    work = _make_scratch(place)
     try:
         facts: dict[str, object] = {"mknod": True, "proc": None, "pid": False, "overlay": None}
         try:

@@ -156,6 +156,11 @@ def _touch(path: str, content: bytes = b"") -> None:
 
 
 def _mount_volume(mount: Mount, source: str, target: str) -> None:
+    if not os.path.lexists(target):  # inside a volume that was mounted before: made there, as engines do
+        as_file = mount.kind == "bind" and not os.path.isdir(source)
+        os.makedirs(os.path.dirname(target) if as_file else target, exist_ok=True)
+        if as_file:
+            _touch(target)
     if mount.kind == "tmpfs":
         kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=1777")
         return

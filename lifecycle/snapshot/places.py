@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 
@@ -67,7 +66,7 @@ class Yard:
     def claim(self) -> tuple[str, Lock]:
         """A new empty directory and the lock that keeps it from being swept."""
         while True:
-            name = secrets.token_hex(6)
+            name = os.urandom(6).hex()
             lock = Lock.take(os.path.join(self.path, name + ".lock"), wait=False)
             if lock is None:
                 continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +17,7 @@ def put_in_layout(root: str, at: str, destination: Path, move: Callable[[str], N
 
     The directories on the way get the owners and modes that they have in ``root``. Raises SnapshotFailed.
     """
-    partial = f"{destination}.{secrets.token_hex(4)}.partial"
+    partial = f"{destination}.{os.urandom(4).hex()}.partial"
     parts = at.strip("/").split("/")
     try:
         if not os.path.isdir(os.path.join(root, *parts)) or os.path.islink(os.path.join(root, *parts)):

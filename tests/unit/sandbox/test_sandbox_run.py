@@ -338,6 +338,7 @@ def test_volumes_appear_and_leave_nothing(in_namespaces: Runner) -> None:
             Mount(str(data), "/ro", read_only=True),
             Mount(str(data / "f"), "/one-file"),
             Mount("", "/scratch", kind="tmpfs"),
+            Mount(str(data), "/scratch/within"),
         )
         script = "cat /new/place/f /one-file; echo w > /new/place/w; echo x > /ro/x && echo bad; touch /scratch/t"
         return (
@@ -347,7 +348,7 @@ def test_volumes_appear_and_leave_nothing(in_namespaces: Runner) -> None:
         )
 
     said, data, root = in_namespaces(body)
-    assert said == ["hello", "hello", "t"] and data == ["f", "w"]
+    assert said == ["hello", "hello", "t", "within"] and data == ["f", "w"]
     assert not {"new", "ro", "one-file", "scratch", "proc", "dev", "sys"} & set(root)
 
 
