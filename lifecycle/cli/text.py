@@ -92,7 +92,7 @@ def some(names: Iterable[str], limit: int = 5) -> str:
 
 def suggestion(word: str, known: Sequence[str], otherwise: str) -> str:
     """``Did you mean …?`` when something known is near ``word``, else ``otherwise``."""
-    near = difflib.get_close_matches(word, known, 1, 0.6)
+    near = difflib.get_close_matches(word, known, 1, 0.7)
     return f"Did you mean `{near[0]}`?" if near else otherwise
 
 
