@@ -73,5 +73,5 @@ def project(tmp_path: Path, django: Bench) -> Bench:
     shutil.copytree(ROOT / "samples" / "python-django", bench.app, dirs_exist_ok=True, ignore=ignore)
     venv, runtime = django.layer("python", "venv"), django.layer("python", "runtime")
     path = f"{venv}/bin:{runtime}/bin:/usr/bin:/bin"
-    bench.env = {"VIRTUAL_ENV": str(venv), "PATH": path, "LD_LIBRARY_PATH": f"{venv}/lib:{runtime}/lib"}
+    bench.env = {"VIRTUAL_ENV": str(venv), "PATH": path, "LD_LIBRARY_PATH": f"{runtime}/libs"}
     return bench

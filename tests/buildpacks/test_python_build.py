@@ -235,7 +235,10 @@ def test_the_runtime_works_where_there_is_only_glibc(tmp_path: Path, made: Bench
     )
     chroot = ["chroot", str(root), f"{runtime}/bin/python3", "-IBc", code]
     command = chroot if os.geteuid() == 0 else ["unshare", "-r", *chroot]
-    env = {"LD_LIBRARY_PATH": f"{runtime}/lib", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    search = (runtime / "env.launch/LD_LIBRARY_PATH.append").read_text()
+    assert search.startswith("/lib/")
+    assert (runtime / "env.launch/LD_LIBRARY_PATH.delim").read_text() == ":"
+    env = {"LD_LIBRARY_PATH": search, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     run = subprocess.run(command, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("OpenSSL UTC 0")
@@ -257,3 +260,15 @@ def test_packages_install_without_proc_and_sys(offline: Bench, tmp_path: Path) -
     run = subprocess.run([*unshare, "sh", "-c", script], cwd=offline.app, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "+ cage==1.0" in run.stdout
+
+
+def test_the_libraries_of_an_interpreter_are_found_without_glibc() -> None:
+    from pylife_python.libraries import closure, needed
+
+    assert "libc.so.6" in needed("/usr/bin/python3")
+    assert needed(__file__) == []
+    found, absent = closure(["/usr/bin/python3"])
+    assert absent == []
+    assert set(found) >= {"libexpat.so.1", "libz.so.1"}
+    assert not [name for name in found if name.startswith(("libc.", "libm.", "ld-"))]
+    assert closure(["/usr/bin/python3"], bundled=["libz.so.1"])[0].keys() == found.keys() - {"libz.so.1"}

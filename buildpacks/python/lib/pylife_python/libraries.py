@@ -1,7 +1,8 @@
 """Shared libraries that files need beyond glibc: read from their ELF headers, found where the loader would look.
 
-A run image has glibc and little else. What an interpreter or a compiled package needs on top travels in the ``lib``
-directory of its layer, which every CNB lifecycle puts into LD_LIBRARY_PATH.
+A run image may have glibc and little else. What an interpreter or a compiled package needs on top travels in the
+``libs`` directory of its layer. It is not called ``lib``, which a lifecycle puts before everything else: the run
+image's own libraries come first where it has them, so that a rebase onto a newer run image mends an old OpenSSL.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import shutil
 import struct
 from collections.abc import Iterable
 
+from pylife_sdk.layer import Layer
+
+FOLDER = "libs"
 # glibc itself must be the run image's own: it belongs to the kernel interface and the loader, not to an app.
 _GLIBC: tuple[str, ...] = (
     "ld-linux",
@@ -88,13 +92,21 @@ def closure(files: Iterable[str], bundled: Iterable[str] = ()) -> tuple[dict[str
     return dict(sorted(found.items())), sorted(absent)
 
 
-def copy_libraries(libraries: dict[str, str], directory: str) -> None:
-    """Copies libraries under the names that the loader asks for."""
-    os.makedirs(directory, exist_ok=True)
+def copy_libraries(libraries: dict[str, str], layer: Layer) -> None:
+    """Copies libraries into a layer under the names that the loader asks for."""
+    directory = os.path.join(layer.path, FOLDER)
+    os.makedirs(directory)
     for name, path in libraries.items():
         target = os.path.join(directory, name)
         shutil.copyfile(path, target)
         os.chmod(target, 0o644)
+
+
+def add_to_search(layer: Layer) -> None:
+    """Lets the loader of a launched process find the layer's libraries after the run image's own."""
+    own = [os.path.join(layer.path, FOLDER)]
+    layer.set_env("LD_LIBRARY_PATH", ":".join(_system_directories() + own), when="launch", mode="append")
+    layer.set_env("LD_LIBRARY_PATH", ":", when="launch", mode="delim")
 
 
 def elf_files(root: str) -> list[str]:
@@ -108,21 +120,13 @@ def elf_files(root: str) -> list[str]:
 
 
 def _find(name: str) -> str | None:
-    for directory in _directories():
+    for directory in ("/usr/local/lib", *_system_directories(), "/lib", "/usr/lib"):
         path = os.path.join(directory, name)
         if os.path.exists(path):
             return os.path.realpath(path)
     return None
 
 
-def _directories() -> list[str]:
-    machine = os.uname().machine
-    return [
-        "/usr/local/lib",
-        f"/lib/{machine}-linux-gnu",
-        f"/usr/lib/{machine}-linux-gnu",
-        "/lib64",
-        "/usr/lib64",
-        "/lib",
-        "/usr/lib",
-    ]
+def _system_directories() -> list[str]:
+    multiarch = f"{os.uname().machine}-linux-gnu"
+    return [f"/lib/{multiarch}", f"/usr/lib/{multiarch}", "/lib64", "/usr/lib64"]

@@ -19,7 +19,7 @@ from pylife_sdk.output import note
 from pylife_sdk.sbom import Component, cyclonedx, spdx
 from pylife_sdk.tree import digest, tree_digest
 
-from pylife_python.libraries import closure, copy_libraries, elf_files
+from pylife_python.libraries import add_to_search, closure, copy_libraries, elf_files
 
 RECIPE = "1"
 _PREFIX = "/usr"
@@ -87,7 +87,8 @@ def _copy(layer: Layer, version: str) -> None:
         if entry.startswith("_sysconfigdata") and not os.path.islink(path):
             _relocate_sysconfig(path, root)
     found, absent = closure([os.path.join(root, "bin", name), *elf_files(library)])
-    copy_libraries(found, os.path.join(root, "lib"))
+    copy_libraries(found, layer)
+    add_to_search(layer)
     for lost in absent:
         note(f"The library {lost} is not in the build image: the modules that need it will not import.")
     compile_tree(os.path.join(root, "bin", name), library)

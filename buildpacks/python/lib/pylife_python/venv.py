@@ -21,7 +21,7 @@ from pylife_sdk.tree import digest, tree_digest
 
 from pylife_python import uv
 from pylife_python.failures import explain
-from pylife_python.libraries import closure, copy_libraries, elf_files
+from pylife_python.libraries import FOLDER, add_to_search, closure, copy_libraries, elf_files
 from pylife_python.runtime import compile_tree
 
 RECIPE = "1"
@@ -247,10 +247,11 @@ def _copy_system_libraries(layer: Layer) -> None:
     """Takes along the system libraries that compiled packages need and that a run image may lack."""
     files = elf_files(layer.path)
     travelling = [os.path.basename(path) for path in files]
-    runtime = os.path.join(os.path.dirname(layer.path), "runtime", "lib")
+    runtime = os.path.join(os.path.dirname(layer.path), "runtime", FOLDER)
     found, absent = closure(files, travelling + os.listdir(runtime))
     if found:
-        copy_libraries(found, os.path.join(layer.path, "lib"))
+        copy_libraries(found, layer)
+        add_to_search(layer)
         note(f"Taken along for compiled packages: {', '.join(found)}.")
     if absent:
         warn(f"Compiled packages name libraries that are not in the build image: {', '.join(absent)}.")
