@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -50,6 +51,7 @@ class Sandbox:
         self._sink = sink or NullSink()
         self._lock = threading.Lock()
         self._told_memory = False
+        self._processes: weakref.WeakSet[Process] = weakref.WeakSet()
         self._pid, self._requests = spawn(rung)
 
     def __enter__(self) -> Sandbox:
@@ -59,7 +61,9 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """End the spawner; runs that are still going end first. Idempotent."""
+        """Kill the runs that still go, and end the spawner. Idempotent."""
+        for process in list(self._processes):
+            process.kill()
         with self._lock:
             if self._pid == 0:
                 return
@@ -121,7 +125,9 @@ class Sandbox:
             raise SpawnerLost("No process can be started", why=error.strerror) from error
         finally:
             theirs.close()
-        return Process(spec, ours, stdio[0] if terminal == "foreground" else None)
+        process = Process(spec, ours, stdio[0] if terminal == "foreground" else None)
+        self._processes.add(process)
+        return process
 
     def _check(self, spec: RunSpec) -> None:
         rung = self.rung
@@ -168,6 +174,8 @@ class Process:
 
     def kill(self) -> None:
         """Kill every process of the run and wait until they are gone. Idempotent."""
+        if self._result is not None:
+            return
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
         with contextlib.suppress(OSError):

@@ -76,11 +76,16 @@ class Stubs:
 
     def scratch(self, path: str) -> None:
         """See to it that a directory is at ``path`` in which everyone may write; what is put there goes with it."""
-        made = len(self._made)
-        self.directory(path)
-        if len(self._made) > made:
-            os.chmod(self._made[-1], 0o1777)
-            self._scratch.append(self._made[-1])
+        host = resolve_inside(self.root, path)
+        if host in self._scratch:
+            return
+        self._directories(os.path.dirname(host))
+        before = self._before(host)
+        self._set_aside(host)
+        os.mkdir(host)
+        os.chmod(host, 0o1777)
+        self._scratch.append(host)
+        self._note(host, before)
 
     def file(self, path: str, content: bytes = b"", mode: int = 0o644) -> str:
         """See to it that something is at ``path``; what is there stays."""
@@ -99,12 +104,15 @@ class Stubs:
         if host in self._made or any(original == host for original, _ in self._saved):
             return
         before = self._before(host)
+        self._set_aside(host)
+        _write_new(host, content, 0o644)
+        self._note(host, before)
+
+    def _set_aside(self, host: str) -> None:
         if os.path.lexists(host):
             aside = f"{host}.pylife-saved"
             os.rename(host, aside)
             self._saved.append((host, aside))
-        _write_new(host, content, 0o644)
-        self._note(host, before)
 
     def device(self, path: str, major: int, minor: int, stand_in: bool) -> None:
         """See to it that a character device is at ``path``.

@@ -423,6 +423,17 @@ def test_left_process_is_killed(everywhere: Runner) -> None:
     assert everywhere(body) == []
 
 
+def test_closing_the_sandbox_kills_what_still_runs(with_and_without_namespaces: Runner) -> None:
+    def body(bench: Any) -> Any:
+        mark = f"34{os.getpid()}"
+        process = bench.sandbox.start(bench.spec("sleep", mark))
+        time.sleep(0.2)
+        bench.sandbox.close()
+        return _find(mark), process is not None
+
+    assert with_and_without_namespaces(body) == ([], True)
+
+
 def test_error_in_the_callback_kills_the_run(everywhere: Runner) -> None:
     def body(bench: Any) -> Any:
         def fail(stream: str, line: str) -> None:
