@@ -55,6 +55,7 @@ def _image(image: Image) -> dict[str, Any]:
         "labels": config.labels,
         "annotations": dict(image.annotations),
         "layers": layers,
+        "config": dict(config.data),
         **_build(config.labels),
     }
 

@@ -32,8 +32,12 @@ class NothingDetected(PylifeError):
         "Is --app the directory that holds requirements.txt, manage.py or a Procfile?"
     )
 
+    def __init__(self, what: str, tried: Sequence[Resolution], *, details: str | None = None) -> None:
+        super().__init__(what, details=details)
+        self.tried = tuple(tried)
 
-class DetectErrored(PylifeError):
+
+class DetectErrored(NothingDetected):
     """No group fits, and at least one buildpack's detect broke instead of saying no."""
 
     code = "detect.errored"
@@ -70,22 +74,23 @@ def detect(order: Order, lookup: Lookup, context: Context, runner: Runner, sink:
     Each buildpack is run once, whatever the number of groups it is in.
     """
     verify(order, lookup)
-    known: dict[tuple[str, str], Detection] = {}
+    known: dict[GroupElement, Detection] = {}
     tried: list[Resolution] = []
     with step(sink, "detect", "Detect") as told, ThreadPoolExecutor(8) as pool:
 
         def run(element: GroupElement) -> Detection:
-            return detect_one(replace(element, optional=False), lookup(element), context, runner)
+            return detect_one(element, lookup(element), context, runner)
 
         for number, group in enumerate(expand(order, lookup)):
             if number >= _GROUP_LIMIT:
                 sink.emit(Message(f"Only the first {_GROUP_LIMIT} groups of the order were tried", "warning"))
                 break
-            new = [element for element in group if (element.id, element.version) not in known]
+            alone = [replace(element, optional=False) for element in group]
+            new = [element for element in alone if element not in known]
             for element, detection in zip(new, pool.map(run, new), strict=True):
-                known[element.id, element.version] = detection
+                known[element] = detection
                 _show(detection, sink)
-            resolution = resolve([replace(known[item.id, item.version], element=item) for item in group])
+            resolution = resolve([replace(known[key], element=item) for key, item in zip(alone, group, strict=True)])
             tried.append(resolution)
             if resolution.passed:
                 told.detail = ", ".join(str(element) for element in resolution.group)
@@ -110,8 +115,9 @@ def _failure(tried: Sequence[Resolution]) -> PylifeError:
                 lines.extend(f"    {line}" for line in detection.output[-20:])
     details = "\n".join(lines[:200])
     if any(resolution.errored for resolution in tried):
-        return DetectErrored("No group of buildpacks fits the app, and a buildpack's detect broke", details=details)
-    return NothingDetected("No group of buildpacks fits the app", details=details)
+        what = "No group of buildpacks fits the app, and a buildpack's detect broke"
+        return DetectErrored(what, tried, details=details)
+    return NothingDetected("No group of buildpacks fits the app", tried, details=details)
 
 
 def explain(tried: Sequence[Resolution]) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from lifecycle.cli.options import detect_options, env_options, limit_options, pa
 from lifecycle.cli.text import pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lifecycle.buildpack.resolve import Resolution
     from lifecycle.phases.detect import Detected
 
 
@@ -28,9 +31,16 @@ def detect(session: Session, /, **options: object) -> None:
     Exit code 20 when no group of buildpacks fits, 21 when one broke while looking.
     """
     from lifecycle.app.build import explain_detect
-    from lifecycle.phases.detect import explain
+    from lifecycle.phases.detect import NothingDetected, explain
 
-    detected = explain_detect(parse_detect(dict(options)), session.ports)
+    try:
+        detected = explain_detect(parse_detect(dict(options)), session.ports)
+    except NothingDetected as error:
+        if options["as_json"]:
+            session.print_json({"group": [], "plan": [], "tried": _tried(error.tried)})
+        elif options["explain"]:
+            session.print("\n".join(explain(error.tried)))
+        raise
     if options["as_json"]:
         session.print_json(_as_data(detected))
         return
@@ -56,23 +66,27 @@ def _as_data(detected: Detected) -> dict[str, object]:
             }
             for entry in detected.plan.entries
         ],
-        "tried": [
-            {
-                "passed": resolution.passed,
-                "explanation": list(resolution.explain()),
-                "buildpacks": [
-                    {
-                        "id": detection.element.id,
-                        "version": detection.element.version,
-                        "optional": detection.element.optional,
-                        "verdict": detection.verdict.value,
-                        "exit_code": detection.exit_code,
-                        "why": detection.why,
-                        "output": list(detection.output),
-                    }
-                    for detection in resolution.detections
-                ],
-            }
-            for resolution in detected.tried
-        ],
+        "tried": _tried(detected.tried),
     }
+
+
+def _tried(tried: Sequence[Resolution]) -> list[dict[str, object]]:
+    return [
+        {
+            "passed": resolution.passed,
+            "explanation": list(resolution.explain()),
+            "buildpacks": [
+                {
+                    "id": detection.element.id,
+                    "version": detection.element.version,
+                    "optional": detection.element.optional,
+                    "verdict": detection.verdict.value,
+                    "exit_code": detection.exit_code,
+                    "why": detection.why,
+                    "output": list(detection.output),
+                }
+                for detection in resolution.detections
+            ],
+        }
+        for resolution in tried
+    ]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,13 @@ class Pylife:
     home: Path
     prefix: tuple[str, ...] = ()
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words before a command's own."""
+        return (*self.prefix, str(PYLIFE))
+
     def __call__(self, *args: str | Path, code: int = 0, env: dict[str, str] | None = None, timeout: int = 600) -> Run:
-        command = [*self.prefix, str(PYLIFE), *map(str, args)]
+        command = [*self.command, *map(str, args)]
         done = subprocess.run(
             command,
             env={**os.environ, "PYLIFE_HOME": str(self.home), **(env or {})},
@@ -121,11 +127,8 @@ def app(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def image_name(request: pytest.FixtureRequest, pylife: Pylife) -> Iterator[str]:
+def image_name(pylife: Pylife) -> Iterator[str]:
     """A name of its own for the test's image, removed afterwards."""
-    name = "test-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower()).strip("-")[:80]
-    while "--" in name:
-        name = name.replace("--", "-")
-    name = name.strip("-")
+    name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
     subprocess.run([PYLIFE, "rmi", name], env={**os.environ, "PYLIFE_HOME": str(pylife.home)}, capture_output=True)

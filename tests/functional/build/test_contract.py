@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests_support import tar_of
 
 pytestmark = pytest.mark.functional
 
-LAYER = 'mkdir -p "$CNB_LAYERS_DIR/{name}"; printf "[types]\\nlaunch={launch}\\nbuild={build}\\ncache={cache}\\n{metadata}" > "$CNB_LAYERS_DIR/{name}.toml"\n'
+LAYER = (
+    'mkdir -p "$CNB_LAYERS_DIR/{name}"; '
+    'printf "[types]\\nlaunch={launch}\\nbuild={build}\\ncache={cache}\\n{metadata}" > "$CNB_LAYERS_DIR/{name}.toml"\n'
+)
 
 
 def layer(name: str, *, launch: bool = False, build: bool = False, cache: bool = False, metadata: str = "") -> str:
     values = {"launch": launch, "build": build, "cache": cache}
     return LAYER.format(name=name, metadata=metadata, **{key: str(value).lower() for key, value in values.items()})
+
+
+def tar_of(pylife, image: str, directory: Path) -> dict[str, tarfile.TarInfo]:
+    """The entries of the image's layers as they are stored, by name; of two with one name the upper one."""
+    pylife("copy", image, f"oci:{directory}/layout")
+    layout = directory / "layout"
+    manifest = json.loads((layout / "index.json").read_bytes())["manifests"][0]["digest"]
+    found = {}
+    for layer in json.loads((layout / "blobs" / manifest.replace(":", "/")).read_bytes())["layers"][1:]:
+        with tarfile.open(layout / "blobs" / layer["digest"].replace(":", "/")) as archive:
+            found.update({entry.name.lstrip("/"): entry for entry in archive})
+    return found
 
 
 def web(command: str) -> str:
@@ -42,7 +63,7 @@ def test_launch_layer_and_environment_reach_the_running_process(pylife, app, bui
 def test_rebuild_with_nothing_changed_gives_the_same_digest_and_reuses_every_layer(pylife, app, buildpack, image_name):
     build = (
         'if [ -f "$CNB_LAYERS_DIR/deps.toml" ]; then echo restored; else echo fresh; fi\n'
-         'if [ ! -d "$CNB_LAYERS_DIR/deps" ]; then mkdir -p "$CNB_LAYERS_DIR/deps"; date +%N > "$CNB_LAYERS_DIR/deps/stamp"; fi\n'
+        'cd "$CNB_LAYERS_DIR"; [ -d deps ] || { mkdir deps; date +%N > deps/stamp; }\n'
         + layer("deps", launch=True, cache=True)
         + web("cat /layers/acme_deps/deps/stamp")
     )
@@ -60,9 +81,9 @@ def test_launch_only_layer_is_reused_from_the_previous_image_when_only_its_toml_
 ):
     build = (
         'if [ -f "$CNB_LAYERS_DIR/big.toml" ]; then\n'
-         '  echo "metadata is $(grep -c 42 "$CNB_LAYERS_DIR/big.toml")"; [ ! -d "$CNB_LAYERS_DIR/big" ]\n'
-         '  printf "[types]\\nlaunch=true\\n[metadata]\\nanswer=42\\n" > "$CNB_LAYERS_DIR/big.toml"\n'
-         "else\n"
+        '  echo "metadata is $(grep -c 42 "$CNB_LAYERS_DIR/big.toml")"; [ ! -d "$CNB_LAYERS_DIR/big" ]\n'
+        '  printf "[types]\\nlaunch=true\\n[metadata]\\nanswer=42\\n" > "$CNB_LAYERS_DIR/big.toml"\n'
+        "else\n"
         + layer("big", launch=True, metadata="[metadata]\\nanswer=42\\n")
         + '  date +%N > "$CNB_LAYERS_DIR/big/stamp"\nfi\n'
         + web("cat /layers/acme_big/big/stamp")
@@ -89,9 +110,6 @@ def test_a_changed_file_of_the_app_changes_only_the_app_layer(pylife, app, build
 
 
 def test_the_source_is_never_written_to_and_odd_files_do_not_stop_the_build(pylife, app, buildpack, image_name):
-    import os
-    import socket
-
     os.mkfifo(app / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(app / "socket"))
@@ -137,9 +155,8 @@ def test_build_processes_run_as_the_cnb_user_and_see_nothing_of_the_host(pylife,
     secret.write_text("secret")
     build = (
         f'id -u; id -g; [ ! -e "{secret}" ] && echo hidden\n'
-         'env | grep -c PYLIFE_ || true; [ -z "${HOST_SECRET:-}" ] && echo clean\n'
-         "touch /usr/bin/evil 2>/dev/null || echo read-only\n"
-        + web("true")
+        'env | grep -c PYLIFE_ || true; [ -z "${HOST_SECRET:-}" ] && echo clean\n'
+        "touch /usr/bin/evil 2>/dev/null || echo read-only\n" + web("true")
     )
     pack = buildpack("acme/id", build=build)
     done = pylife("build", "--app", app, "--image", image_name, "--buildpack", pack, env={"HOST_SECRET": "1"})
@@ -173,9 +190,10 @@ def test_app_image_has_the_layout_labels_and_history_of_the_contract(pylife, app
     assert metadata["buildpacks"][0]["layers"]["lib"]["sha"] in diff_ids
     assert metadata["app"][-1]["sha"] in diff_ids and metadata["launcher"]["sha"] in diff_ids
     assert metadata["runImage"]["topLayer"] in diff_ids
-    history = [entry["created_by"] for entry in config["history"]][-5:]
+    history = [entry["created_by"] for entry in config["history"]][-6:]
     assert history[0] == "Layer: 'lib', Created by buildpack: acme/lib@1.0.0"
     assert history[1:] == [
+        "Software Bill-of-Materials",
         "Application Layer",
         "Buildpacks Application Launcher",
         "Buildpacks Launcher Config",
@@ -204,8 +222,6 @@ def test_sbom_files_land_in_the_sbom_layer(pylife, app, buildpack, image_name, t
 
 
 def test_two_builds_of_one_app_at_once_both_succeed(pylife, app, buildpack, image_name):
-    from concurrent.futures import ThreadPoolExecutor
-
     build = layer("lib", launch=True, cache=True) + 'sleep 1; echo x > "$CNB_LAYERS_DIR/lib/x"\n' + web("true")
     pack = buildpack("acme/slow", build=build)
     with ThreadPoolExecutor(2) as pool:
@@ -219,20 +235,13 @@ def test_two_builds_of_one_app_at_once_both_succeed(pylife, app, buildpack, imag
 
 @pytest.mark.parametrize("after", [0.2, 0.5, 0.9, 1.4, 2.0])
 def test_killed_at_any_moment_the_next_build_works(pylife, app, buildpack, image_name, after):
-    import os
-    import signal
-    import subprocess
-    import time
-
-    from conftest_paths import PYLIFE
-
     build = (
         layer("lib", launch=True, cache=True)
         + 'sleep 0.5; head -c 3000000 /dev/urandom > "$CNB_LAYERS_DIR/lib/x"\n'
         + web("true")
     )
     pack = buildpack("acme/killed", build=build)
-    command = [str(PYLIFE), "build", "--app", str(app), "--image", image_name, "--buildpack", str(pack)]
+    command = [*pylife.command, "build", "--app", str(app), "--image", image_name, "--buildpack", str(pack)]
     process = subprocess.Popen(
         command,
         env={**os.environ, "PYLIFE_HOME": str(pylife.home)},
