@@ -195,6 +195,12 @@ def test_stubborn_process_is_killed_after_the_grace(with_and_without_namespaces:
     assert result.timed_out and result.signal == signal.SIGKILL and 2 <= result.seconds < 4
 
 
+def sparse(path: Path, size: int) -> None:
+    """A file of zeros that takes no room: /dev/zero is not to be had on every rung."""
+    path.touch(0o644)
+    os.truncate(path, size)
+
+
 def test_flood_of_output_takes_no_memory(everywhere: Runner) -> None:
     def body(bench: Any) -> Any:
         total = lines = 0
@@ -205,7 +211,8 @@ def test_flood_of_output_takes_no_memory(everywhere: Runner) -> None:
             lines += 1
 
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        bench.sandbox.run(bench.spec("dd", "if=/dev/zero", "bs=1M", "count=200", "status=none"), count)
+        sparse(bench.root / "tmp/big", 200 << 20)
+        bench.sandbox.run(bench.spec("cat", "/tmp/big"), count)
         return total, lines, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 
     total, lines, grown = everywhere(body)
@@ -214,7 +221,8 @@ def test_flood_of_output_takes_no_memory(everywhere: Runner) -> None:
 
 def test_memory_limit_stops_a_greedy_process(everywhere: Runner) -> None:
     def body(bench: Any) -> Any:
-        greedy = ("dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1")
+        sparse(bench.root / "tmp/big", 300 << 20)
+        greedy = ("dd", "if=/tmp/big", "of=/tmp/small", "bs=300M", "count=1")
         limited = bench.run(*greedy, memory=100 << 20)
         return bench.rung.cgroup, limited, bench.run("true", memory=100 << 20), len(bench.sink.events)
 
