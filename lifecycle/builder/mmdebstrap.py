@@ -27,8 +27,9 @@ MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 Mode = Literal["root", "unshare", "fakechroot"]
 
-_PASSED = ("HOME", "USER", "LOGNAME", "TMPDIR", "APT_CONFIG")
+_PASSED = ("HOME", "USER", "LOGNAME", "TMPDIR")
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+_SEPARATOR = re.compile(r"\n|,(?![^\[\]]*\])")  # not the commas inside a source line's [options]
 _NEW = re.compile(r"\d+ upgraded, (\d+) newly installed")
 
 
@@ -131,7 +132,7 @@ def command(stack: StackDefinition, kind: Kind, mode: Mode, mirror: str = "") ->
     argv += [f"--include={','.join(('usr-is-merged', *image.packages))}"]
     argv += [f'--customize-hook=chroot "$1" /bin/sh -c {shlex.quote(line)}' for line in image.commands]
     argv += [stack.suite, "-"]
-    return argv + [source for source in re.split(r"[\n,]+", mirror or stack.mirror) if source.strip()]
+    return argv + [source.strip() for source in _SEPARATOR.split(mirror or stack.mirror) if source.strip()]
 
 
 def environment(outer: Mapping[str, str]) -> dict[str, str]:

@@ -160,8 +160,8 @@ def test_proxies_pass_and_what_could_change_the_result_does_not() -> None:
 
 
 def test_mirror_comes_last_and_may_be_several(stack: StackDefinition) -> None:
-    argv = command(stack, "run", "root", "http://one.test/debian,deb http://two.test x main")
-    assert argv[-4:] == ["bookworm", "-", "http://one.test/debian", "deb http://two.test x main"]
+    argv = command(stack, "run", "root", "http://one.test/debian,deb [arch=amd64,arm64] http://two.test x main")
+    assert argv[-4:] == ["bookworm", "-", "http://one.test/debian", "deb [arch=amd64,arm64] http://two.test x main"]
     assert command(stack, "run", "root")[-1] == "-"
 
 
