@@ -157,7 +157,6 @@ class Spawner:
         stubs.runs -= 1
         if stubs.runs == 0:
             del self._stubs[root]
-            stubs.settle()
             stubs.remove()
 
 

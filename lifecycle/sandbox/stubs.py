@@ -1,24 +1,28 @@
 """Places in a root that a run needs and its image lacks: made before the run, gone after it, in no layer.
 
 Used by the spawner alone, which is single-threaded: two runs in one root share their stubs, and the last one to end
-removes them. Paths are resolved inside the root, so a link in an image never leads to the host.
+removes them. Paths are resolved inside the root, and every change is made through a descriptor of its directory that
+was opened link by link: neither an image nor a process that swaps a directory for a link leads to the host.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _MAX_LINKS = 40
+_SAVED = ".pylife-saved"
 
 
 def resolve_inside(root: str, path: str) -> str:
-    """The host path of ``path`` as a process whose root is ``root`` would find it; missing parts are kept as they are.
+    """Where ``path`` is, relative to ``root``, as a process whose root that is would find it; ``""`` for the root.
 
-    Raises OSError (ELOOP) for a circle of links.
+    Parts that are missing are kept as they are. Raises OSError (ELOOP) for a circle of links.
     """
     rest = [part for part in path.split("/") if part not in ("", ".")][::-1]
     done: list[str] = []
@@ -28,9 +32,8 @@ def resolve_inside(root: str, path: str) -> str:
         if part == "..":
             del done[-1:]
             continue
-        here = os.path.join(root, *done, part)
         try:
-            target = os.readlink(here)
+            target = os.readlink(os.path.join(root, *done, part))
         except OSError:
             done.append(part)
             continue
@@ -40,150 +43,163 @@ def resolve_inside(root: str, path: str) -> str:
         if target.startswith("/"):
             done.clear()
         rest += [piece for piece in target.split("/") if piece not in ("", ".")][::-1]
-    return os.path.join(root, *done)
+    return "/".join(done)
 
 
 @dataclass
 class Stubs:
-    """What was put into one root, newest last, and how many runs still need it."""
+    """What was put into one root, newest last, and how many runs still need it. Places are relative to the root."""
 
     root: str
     runs: int = 0
     _made: list[str] = field(default_factory=list)
     _scratch: list[str] = field(default_factory=list)
-    _saved: list[tuple[str, str]] = field(default_factory=list)
+    _saved: list[str] = field(default_factory=list)
     _times: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # directory: atime, mtime, mtime after
 
     def inside(self, path: str) -> str:
-        """Where ``path`` is, relative to the root and free of links, with a leading slash."""
-        relative = os.path.relpath(resolve_inside(self.root, path), self.root)
-        return "/" if relative == "." else f"/{relative}"
+        """Where ``path`` is inside the root, free of links, with a leading slash."""
+        return "/" + resolve_inside(self.root, path)
 
     def directory(self, path: str) -> str:
         """See to it that a directory is at ``path``; its place free of links."""
-        self._directories(resolve_inside(self.root, path))
-        return self.inside(path)
+        place = resolve_inside(self.root, path)
+        self._directories(place)
+        return "/" + place
 
-    def _directories(self, host: str) -> None:
+    def _directories(self, place: str) -> None:
         missing = []
-        while not os.path.lexists(host):
-            missing.append(host)
-            host = os.path.dirname(host)
+        while place and not self._exists(place):
+            missing.append(place)
+            place = os.path.dirname(place)
         for each in reversed(missing):
-            before = self._before(each)
-            os.mkdir(each, 0o755)
-            self._note(each, before)
+            with self._making(each) as (folder, name):
+                os.mkdir(name, 0o755, dir_fd=folder)
 
     def scratch(self, path: str) -> None:
         """See to it that a directory is at ``path`` in which everyone may write; what is put there goes with it."""
-        host = resolve_inside(self.root, path)
-        if host in self._scratch:
+        place = resolve_inside(self.root, path)
+        if place in self._scratch:
             return
-        self._directories(os.path.dirname(host))
-        before = self._before(host)
-        self._set_aside(host)
-        os.mkdir(host)
-        os.chmod(host, 0o1777)
-        self._scratch.append(host)
-        self._note(host, before)
+        self._directories(os.path.dirname(place))
+        with self._making(place) as (folder, name):
+            self._set_aside(place, folder, name)
+            os.mkdir(name, dir_fd=folder)
+            made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.fchmod(made, 0o1777)
+            os.close(made)
+        self._scratch.append(place)
 
-    def file(self, path: str, content: bytes = b"", mode: int = 0o644) -> str:
+    def file(self, path: str, content: bytes = b"") -> str:
         """See to it that something is at ``path``; what is there stays."""
-        host = resolve_inside(self.root, path)
-        self._directories(os.path.dirname(host))
-        if not os.path.lexists(host):
-            before = self._before(host)
-            _write_new(host, content, mode)
-            self._note(host, before)
-        return self.inside(path)
+        place = resolve_inside(self.root, path)
+        self._directories(os.path.dirname(place))
+        if not self._exists(place):
+            with self._making(place) as (folder, name):
+                _write_new(folder, name, content, 0o644)
+        return "/" + place
 
     def replace(self, path: str, content: bytes) -> None:
         """Put ``content`` at ``path`` for the time of the runs; a file of the image is set aside, not written to."""
-        host = resolve_inside(self.root, path)
-        self._directories(os.path.dirname(host))
-        if host in self._made or any(original == host for original, _ in self._saved):
+        place = resolve_inside(self.root, path)
+        self._directories(os.path.dirname(place))
+        if place in self._made:
             return
-        before = self._before(host)
-        self._set_aside(host)
-        _write_new(host, content, 0o644)
-        self._note(host, before)
-
-    def _set_aside(self, host: str) -> None:
-        if os.path.lexists(host):
-            aside = f"{host}.pylife-saved"
-            os.rename(host, aside)
-            self._saved.append((host, aside))
+        with self._making(place) as (folder, name):
+            self._set_aside(place, folder, name)
+            _write_new(folder, name, content, 0o644)
 
     def device(self, path: str, major: int, minor: int, stand_in: bool) -> None:
         """See to it that a character device is at ``path``.
 
         Where none can be made, an empty ordinary file takes its place if ``stand_in`` says that this is bearable.
         """
-        host = resolve_inside(self.root, path)
-        self._directories(os.path.dirname(host))
-        if os.path.lexists(host):
+        place = resolve_inside(self.root, path)
+        self._directories(os.path.dirname(place))
+        if self._exists(place):
             return
-        before = self._before(host)
+        before = os.umask(0)
         try:
-            os.mknod(host, stat.S_IFCHR | 0o666, os.makedev(major, minor))
-            os.chmod(host, 0o666)
-        except OSError:
-            if not stand_in:
-                return
-            _write_new(host, b"", 0o666)
-        self._note(host, before)
+            with self._making(place) as (folder, name):
+                try:
+                    os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=folder)
+                except OSError:
+                    if stand_in:
+                        _write_new(folder, name, b"", 0o666)
+        finally:
+            os.umask(before)
 
     def remove(self) -> None:
-        """Take everything away again; what a run has put into a made directory keeps the directory."""
-        for path in self._scratch:
-            shutil.rmtree(path, ignore_errors=True)
-        for path in reversed(self._made):
-            try:
-                if stat.S_ISDIR(os.lstat(path).st_mode):
-                    os.rmdir(path)
-                else:
-                    os.unlink(path)
-            except OSError:
-                continue
-        for original, aside in reversed(self._saved):
-            try:
-                os.rename(aside, original)
-            except OSError:
-                continue
-        for directory, (atime, mtime, _) in reversed(self._times.items()):
-            try:
-                os.utime(directory, ns=(atime, mtime))
-            except OSError:
-                continue
-        self._made.clear()
-        self._scratch.clear()
-        self._saved.clear()
-        self._times.clear()
+        """Take everything away again; what a run has put into a made directory keeps the directory.
 
-    def settle(self) -> None:
-        """Before removal: forget the times of directories that a run has itself changed since."""
+        A directory gets its old time back unless a run has itself changed it.
+        """
         for directory, (_, _, after) in list(self._times.items()):
-            try:
-                changed = os.stat(directory).st_mtime_ns != after
-            except OSError:
-                changed = True
-            if changed:
-                del self._times[directory]
+            with contextlib.suppress(OSError), self._folder(directory) as folder:
+                if os.fstat(folder).st_mtime_ns == after:
+                    continue
+            del self._times[directory]
+        for place in reversed(self._made):
+            with contextlib.suppress(OSError), self._parent(place) as (folder, name):
+                if place in self._scratch:
+                    shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+                elif stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                    os.rmdir(name, dir_fd=folder)
+                else:
+                    os.unlink(name, dir_fd=folder)
+        for place in reversed(self._saved):
+            with contextlib.suppress(OSError), self._parent(place) as (folder, name):
+                os.rename(name + _SAVED, name, src_dir_fd=folder, dst_dir_fd=folder)
+        for directory, (atime, mtime, _) in reversed(self._times.items()):
+            with contextlib.suppress(OSError), self._folder(directory) as folder:
+                os.utime(folder, ns=(atime, mtime))
+        for record in (self._made, self._scratch, self._saved, self._times):
+            record.clear()
 
-    def _before(self, path: str) -> os.stat_result:
-        return os.stat(os.path.dirname(path))
+    def _exists(self, place: str) -> bool:
+        return os.path.lexists(os.path.join(self.root, place))
 
-    def _note(self, path: str, before: os.stat_result) -> None:
-        self._made.append(path)
-        parent = os.path.dirname(path)
-        first = self._times.get(parent)
-        atime, mtime = first[:2] if first else (before.st_atime_ns, before.st_mtime_ns)
-        if parent not in self._made:
-            self._times[parent] = (atime, mtime, os.stat(parent).st_mtime_ns)
+    def _set_aside(self, place: str, folder: int, name: str) -> None:
+        try:
+            os.rename(name, name + _SAVED, src_dir_fd=folder, dst_dir_fd=folder)
+        except FileNotFoundError:
+            return
+        self._saved.append(place)
+
+    @contextlib.contextmanager
+    def _folder(self, place: str) -> Iterator[int]:
+        """A descriptor of a directory of the root, opened without following any link."""
+        here = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in filter(None, place.split("/")):
+                below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+                os.close(here)
+                here = below
+            yield here
+        finally:
+            os.close(here)
+
+    @contextlib.contextmanager
+    def _parent(self, place: str) -> Iterator[tuple[int, str]]:
+        with self._folder(os.path.dirname(place)) as folder:
+            yield folder, os.path.basename(place)
+
+    @contextlib.contextmanager
+    def _making(self, place: str) -> Iterator[tuple[int, str]]:
+        """The directory and name of something about to be made, which is then remembered."""
+        with self._parent(place) as (folder, name):
+            before = os.fstat(folder)
+            yield folder, name
+            self._made.append(place)
+            parent = os.path.dirname(place)
+            if parent not in self._made:
+                atime, mtime, _ = self._times.get(parent, (before.st_atime_ns, before.st_mtime_ns, 0))
+                self._times[parent] = (atime, mtime, os.fstat(folder).st_mtime_ns)
 
 
-def _write_new(path: str, content: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+def _write_new(folder: int, name: str, content: bytes, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(name, flags, mode, dir_fd=folder)
     try:
         view = memoryview(content)
         while view:
