@@ -5,8 +5,9 @@ What is exported here loads when it is first asked for: neither isal nor zstd co
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from lifecycle.lazy import exports
 
 if TYPE_CHECKING:
     from lifecycle.archive.compress import LayerSink, LayerSums, Profile, decompress, tar_digest
@@ -18,17 +19,19 @@ if TYPE_CHECKING:
     from lifecycle.archive.slices import cnb_slice_members
     from lifecycle.archive.writer import OnDisk, TarStyle, TarWriter, write_tar
 
-_HOMES = {
-    "compress": ("LayerSink", "LayerSums", "Profile", "decompress", "tar_digest"),
-    "entry": ("EPOCH_1980", "Content", "Entry", "Kind", "Member", "SupportsWrite"),
-    "extraction": ("Extracted", "Ownership", "Whiteouts", "extract"),
-    "limits": ("Limits",),
-    "reader": ("read_tar",),
-    "slices": ("cnb_slice_members",),
-    "directory": ("cnb_dir_members", "walk"),
-    "writer": ("OnDisk", "TarStyle", "TarWriter", "write_tar"),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+__getattr__ = exports(
+    __name__,
+    {
+        "compress": ("LayerSink", "LayerSums", "Profile", "decompress", "tar_digest"),
+        "entry": ("EPOCH_1980", "Content", "Entry", "Kind", "Member", "SupportsWrite"),
+        "extraction": ("Extracted", "Ownership", "Whiteouts", "extract"),
+        "limits": ("Limits",),
+        "reader": ("read_tar",),
+        "slices": ("cnb_slice_members",),
+        "directory": ("cnb_dir_members", "walk"),
+        "writer": ("OnDisk", "TarStyle", "TarWriter", "write_tar"),
+    },
+)
 
 __all__ = [
     "EPOCH_1980",
@@ -56,12 +59,3 @@ __all__ = [
     "walk",
     "write_tar",
 ]
-
-
-def __getattr__(name: str) -> object:
-    module = _HOME_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value

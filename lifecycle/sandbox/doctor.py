@@ -89,7 +89,7 @@ def _of_rung(rung: Rung) -> list[Check]:
     else:
         checks.append(Check("network", "degraded", "--network none does not work on this rung"))
     state: State = "good" if rung.seccomp else "degraded"
-    checks.append(Check("seccomp", state, "system call filter" if rung.seccomp else "this kernel takes no filters"))
+    checks.append(Check("seccomp", state, "system calls are filtered" if rung.seccomp else reasons.get("seccomp", "")))
     return checks
 
 

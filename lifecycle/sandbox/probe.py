@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from lifecycle.sandbox import kernel
+from lifecycle.sandbox import kernel, seccomp
 from lifecycle.sandbox.enter import become, lent_ranges, own_identity_map
 from lifecycle.sandbox.errors import IsolationRefused, NoIsolation
 from lifecycle.sandbox.limits import find_hierarchy
@@ -166,9 +166,9 @@ def _finish(rung: Rung, findings: _Findings) -> Rung:
             f"memory: {why}; --memory limits address space instead",
             "run inside a delegated control group: systemd-run --user --scope -p Delegate=yes pylife …",
         )
-    filters = kernel.seccomp_available()
+    filters = kernel.seccomp_available() and seccomp.program() is not None
     if not filters:
-        findings.add("seccomp: this kernel takes no filters")
+        findings.add(f"seccomp: this kernel takes no filters, or pylife knows no system calls of {kernel.MACHINE}")
     return replace(
         rung,
         cgroup=hierarchy.version if hierarchy else None,

@@ -62,6 +62,7 @@ class Spawner:
     def serve(self) -> NoReturn:
         """Until pylife closes the socket or dies, and the last run has ended."""
         ignore_terminal_signals()
+        os.umask(0o022)
         kernel.set_name("pylife-spawner")
         gc.freeze()  # collecting would touch, and so copy, pages shared with pylife
         wake_read, wake_write = os.pipe()

@@ -12,7 +12,7 @@ from lifecycle.builder.definition import load_stack
 from lifecycle.builder.share import shared
 from lifecycle.builder.stack import create_stack
 from lifecycle.events import NullSink
-from lifecycle.image import validate
+from lifecycle.image.validate import validate
 from lifecycle.store import LocalStore
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(600)]

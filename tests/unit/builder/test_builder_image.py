@@ -24,18 +24,8 @@ from lifecycle.builder.definition import load_stack
 from lifecycle.builder.share import shared
 from lifecycle.builder.stack import KEY_LABEL, NoStack, Stack, inspect_stack, list_stacks
 from lifecycle.events import NullSink
-from lifecycle.image import (
-    Image,
-    Ports,
-    StorePlace,
-    append,
-    empty,
-    load_image,
-    save,
-    validate,
-    with_labels,
-    write_layer,
-)
+from lifecycle.image import Image, Ports, StorePlace, append, empty, load_image, save, with_labels, write_layer
+from lifecycle.image.validate import validate
 from lifecycle.oci import History, ImageConfig, Platform, Reference
 from lifecycle.store import LocalStore
 

@@ -15,14 +15,12 @@ from lifecycle.image import (
     aligned_history,
     append,
     empty,
-    filesystem,
     flatten,
     index_of,
     load_image,
     rebase,
     save,
     select,
-    validate,
     with_aligned_history,
     with_annotations,
     with_config,
@@ -31,6 +29,8 @@ from lifecycle.image import (
     with_labels,
 )
 from lifecycle.image.errors import CannotRebase, NoPlatform
+from lifecycle.image.filesystem import filesystem
+from lifecycle.image.validate import validate
 from lifecycle.oci import Dialect, History, ImageConfig, Platform, Reference, mediatypes
 from lifecycle.store import LocalStore
 from lifecycle.testing.images import AMD64, ARM64, layer_of, tiny_image

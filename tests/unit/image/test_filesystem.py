@@ -8,8 +8,8 @@ import pytest
 
 from lifecycle.archive.entry import Entry, Kind
 from lifecycle.archive.writer import write_tar
-from lifecycle.image import filesystem
 from lifecycle.image.errors import BrokenLayer
+from lifecycle.image.filesystem import filesystem
 from lifecycle.store import LocalStore
 from lifecycle.testing.images import Files, layer_of
 

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lifecycle.archive import Entry, Kind, Member, Ownership, Profile, extract, write_tar
-from lifecycle.image import BlobLayer, filesystem, write_layer
+from lifecycle.image import BlobLayer, write_layer
+from lifecycle.image.filesystem import filesystem
 from lifecycle.store import LocalStore
 
 _NAMES = ("a", "b", "a/c", "a/d", "a/c/e")

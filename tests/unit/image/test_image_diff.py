@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from lifecycle.archive.entry import Entry, Kind
-from lifecycle.image import Image, diff, rebase, with_annotations, with_config, with_env, with_labels
+from lifecycle.image import Image, rebase, with_annotations, with_config, with_env, with_labels
+from lifecycle.image.diff import diff
 from lifecycle.store import LocalStore
 from lifecycle.testing.images import Files, tiny_image
 

@@ -23,9 +23,8 @@ from lifecycle.image import (
     parse_place,
     save,
     send,
-    validate,
-    validate_place,
 )
+from lifecycle.image.validate import validate, validate_place
 from lifecycle.oci import History, Reference
 from lifecycle.registry import RegistryClient
 from lifecycle.store import LocalStore

@@ -13,18 +13,8 @@ import pytest
 
 from lifecycle.archive.compress import Profile
 from lifecycle.events import NullSink
-from lifecycle.image import (
-    Image,
-    ImageIndex,
-    Ports,
-    StorePlace,
-    index_of,
-    load,
-    load_image,
-    parse_place,
-    save,
-    validate,
-)
+from lifecycle.image import Image, ImageIndex, Ports, StorePlace, index_of, load, load_image, parse_place, save
+from lifecycle.image.validate import validate
 from lifecycle.oci import Dialect, Reference
 from lifecycle.testing.images import AMD64, ARM64, random_image, tiny_image
 

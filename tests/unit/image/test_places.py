@@ -33,7 +33,6 @@ from lifecycle.image import (
     parse_place,
     save,
     send,
-    validate,
 )
 from lifecycle.image.errors import (
     AmbiguousImage,
@@ -44,6 +43,7 @@ from lifecycle.image.errors import (
     NoRegistry,
     NotAnImage,
 )
+from lifecycle.image.validate import validate
 from lifecycle.oci import BadReference, Descriptor, Dialect, Digest, DigestMismatch, Manifest, Reference, mediatypes
 from lifecycle.store import BadArchive, Layout, LocalStore, MissingBlob, NotALayout, put_bytes
 from lifecycle.testing.images import AMD64, ARM64, random_image, tiny_image

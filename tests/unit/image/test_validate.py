@@ -9,8 +9,9 @@ import pytest
 
 from lifecycle.archive.compress import Profile
 from lifecycle.events import NullSink
-from lifecycle.image import Finding, Image, OciPlace, Ports, append, index_of, save, validate, validate_place
+from lifecycle.image import Image, OciPlace, Ports, append, index_of, save
 from lifecycle.image.layer import BlobLayer
+from lifecycle.image.validate import Finding, validate, validate_place
 from lifecycle.oci import Descriptor, Dialect, Digest, History, Index, mediatypes
 from lifecycle.store import Layout, put_bytes
 from lifecycle.testing.images import AMD64, ARM64, layer_of, random_image, tiny_image

@@ -442,6 +442,22 @@ def test_closing_the_sandbox_kills_what_still_runs(with_and_without_namespaces: 
     assert with_and_without_namespaces(body) == ([], True)
 
 
+def test_interrupted_build_kills_its_step(with_and_without_namespaces: Runner) -> None:
+    def body(bench: Any) -> Any:
+        mark = f"35{os.getpid()}"
+
+        def interrupt(stream: str, line: str) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            bench.sandbox.run(bench.spec("sh", "-c", f"echo x; sleep {mark}"), interrupt)
+        except KeyboardInterrupt:
+            return _find(mark)
+
+    assert with_and_without_namespaces(body) == []
+
+
 def test_error_in_the_callback_kills_the_run(everywhere: Runner) -> None:
     def body(bench: Any) -> Any:
         def fail(stream: str, line: str) -> None:

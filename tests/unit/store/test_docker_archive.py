@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lifecycle.events import NullSink
-from lifecycle.image import Image, Ports, load, parse_place, save, validate
+from lifecycle.image import Image, Ports, load, parse_place, save
 from lifecycle.image.errors import AmbiguousImage, ImageNotFound
+from lifecycle.image.validate import validate
 from lifecycle.oci import BadDocument, Digest, DigestMismatch, ImageConfig, Platform, mediatypes
 from lifecycle.store import BadArchive, LocalStore
 from lifecycle.store.docker_archive import DockerArchive

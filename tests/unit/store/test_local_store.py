@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle.events import NullSink
-from lifecycle.image import Ports, StorePlace, load, save, validate
+from lifecycle.image import Ports, StorePlace, load, save
+from lifecycle.image.validate import validate
 from lifecycle.oci import BadDocument, Descriptor, Digest, Reference, mediatypes
 from lifecycle.store import LocalStore, MissingBlob, StoreBusy, put_bytes
 from lifecycle.testing.images import random_image, tiny_image
