@@ -21,7 +21,7 @@ from typing import BinaryIO, Literal, cast
 from lifecycle.archive import EPOCH_1980
 from lifecycle.builder.definition import Kind, StackDefinition
 from lifecycle.errors import PylifeError
-from lifecycle.events import Output, Sink, Step
+from lifecycle.events import Message, Sink, Step
 
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -152,7 +152,7 @@ def _path() -> str:
 def bootstrap(stack: StackDefinition, kind: Kind, sink: Sink, step: Step, mirror: str = "") -> Iterator[BinaryIO]:
     """The tar stream of a new root filesystem; the process is over, and was successful, when the block ends.
 
-    Every line it writes becomes a debug output of the step, and the packages it sets up its progress. Raises one of
+    Every line it writes becomes a debug message, and the packages it sets up the progress of the step. Raises one of
     this module's errors.
     """
     mode = choose_mode()
@@ -228,7 +228,7 @@ class _Log:
             if line.startswith(("E:", "Err:", "tar:", "dpkg: error")):
                 self._faults.append(line)
             self._count(line)
-            self._sink.emit(Output(self._step.name, line, "stderr"))
+            self._sink.emit(Message(f"{self._step.name}: {line}", "debug"))
         stream.close()
 
     def _count(self, line: str) -> None:

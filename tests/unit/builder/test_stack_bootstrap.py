@@ -26,7 +26,7 @@ from lifecycle.builder.mmdebstrap import (
 )
 from lifecycle.builder.share import shared
 from lifecycle.errors import PylifeError
-from lifecycle.events import Output, RecordingSink, Step, StepProgress
+from lifecycle.events import Message, RecordingSink, Step, StepProgress
 
 
 @pytest.fixture
@@ -74,7 +74,9 @@ def test_stream_lines_and_progress_arrive(host: Host, stack: StackDefinition) ->
     lines += ["0 upgraded, 2 newly installed, 0 to remove.", "Setting up bash (5) ...", "Setting up zlib1g (1) ..."]
     said = "\n".join(f"echo '{line}' >&2" for line in lines)
     assert host.run(stack, f"{said}\ncat {host.good}") == host.good.read_bytes()
-    assert [event.line for event in host.sink.events if isinstance(event, Output)] == lines
+    assert [event.text for event in host.sink.events if isinstance(event, Message)] == [
+        f"stack/run: {line}" for line in lines
+    ]
     progress = [event for event in host.sink.events if isinstance(event, StepProgress)]
     assert [(event.done, event.total) for event in progress] == [(1, None), (2, 3), (3, 3)]
 
