@@ -121,6 +121,7 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
                 created=request.created,
                 labels=request.labels,
                 annotations=request.annotations,
+                sbom_dir=request.sbom_dir,
                 launcher=LauncherVersion(builder.config.labels.get("io.buildpacks.lifecycle.version", "")),
             )
             with _chosen(request.detect, project) as chosen:
@@ -169,9 +170,9 @@ def _cache(request: BuildRequest, place: Place, ports: Ports) -> Iterator[BuildC
         with scratch(ports) as directory, BuildCache(directory) as cache:
             yield cache
         return
-    name = place.ref.name if isinstance(place, RegistryPlace | StorePlace) else str(place)
-    directory = request.cache or ports.caches / hashlib.sha256(name.encode()).hexdigest()[:16]
-    with BuildCache(directory) as cache:
+    owner = place.ref.name if isinstance(place, RegistryPlace | StorePlace) else ""
+    key = hashlib.sha256((owner or str(place)).encode()).hexdigest()[:16]
+    with BuildCache(request.cache or ports.caches / key, owner) as cache:
         yield cache
 
 

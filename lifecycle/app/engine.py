@@ -9,16 +9,14 @@ from pathlib import Path
 
 from lifecycle.app.ports import Ports
 from lifecycle.phases.create import Engine
-from lifecycle.sandbox import Isolation, Sandbox, enter, entered, probe
+from lifecycle.sandbox import Isolation, Rung, Sandbox, enter, entered, probe
 from lifecycle.snapshot import Yard, open_snapshotter
 
 
-@contextmanager
-def open_engine(ports: Ports) -> Iterator[Engine]:
-    """The ports of a build. Must be opened before the process has a second thread: namespaces are entered here.
+def enter_rung(ports: Ports) -> Rung:
+    """The rung that this process works on from now on: the best that the host allows, entered with the first call.
 
-    The store is held for the length of the block, so that no ``gc`` takes a blob that is about to be used. Raises
-    NoIsolation when this host allows no way of running processes apart from it.
+    Must come before the process has a second thread. Raises NoIsolation when the host allows no rung.
     """
     os.umask(0o022)
     ports.home.mkdir(parents=True, exist_ok=True)
@@ -26,9 +24,15 @@ def open_engine(ports: Ports) -> Iterator[Engine]:
     if rung is None:
         rung = probe(Isolation.parse(ports.settings.isolation.value), ports.home)
         enter(rung)
+    return rung
+
+
+@contextmanager
+def open_engine(ports: Ports) -> Iterator[Engine]:
+    """The ports of a build. The store is held for the length of the block, so that no ``gc`` takes a blob in use."""
+    rung = enter_rung(ports)
     with Sandbox(rung, ports.sink) as sandbox, ports.store.hold():
-        snapshotter = open_snapshotter(ports.home, rung)
-        yield Engine(snapshotter, sandbox, rung, ports.store, ports.sink)
+        yield Engine(open_snapshotter(ports.home, rung), sandbox, rung, ports.store, ports.sink)
 
 
 @contextmanager

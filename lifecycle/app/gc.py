@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lifecycle.app.ports import Ports
+from lifecycle.image import Image, StorePlace, load, select
+from lifecycle.oci import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,52 @@ def _from_store(ports: Ports) -> list[Freed]:
     return [Freed("blobs and leftovers", report.blobs + report.partial_files, report.bytes)]
 
 
+def _from_snapshots(ports: Ports) -> list[Freed]:
+    """Unpacked layers that are in no image of the store, and what killed builds left."""
+    if not ports.snapshots.is_dir():
+        return []
+    from lifecycle.app.engine import enter_rung
+    from lifecycle.snapshot import Yard, open_snapshotter
+
+    rung = enter_rung(ports)  # trees of lent ids can only be removed inside the namespace
+    wanted = {str(layer) for layer in _known_layers(ports)}
+    snapshotter = open_snapshotter(ports.home, rung)
+    before = _free(ports)
+    count = snapshotter.collect(lambda diff_id: diff_id in wanted) + Yard(str(ports.home / "scratch")).sweep()
+    return [Freed("unpacked layers", count, max(_free(ports) - before, 0))]
+
+
+def _from_caches(ports: Ports) -> list[Freed]:
+    """Build caches of images that the store does not have any more; those of archives and layouts stay."""
+    from lifecycle.phases.cache import BuildCache, cache_owner
+
+    names = {ref.name for ref, _ in ports.store.items()}
+    before, count = _free(ports), 0
+    for directory in sorted(ports.caches.iterdir()) if ports.caches.is_dir() else ():
+        owner = cache_owner(directory)
+        if not owner or owner in names:
+            continue
+        with BuildCache(directory) as cache:
+            cache.clear()
+        count += 1
+    return [Freed("build caches", count, max(_free(ports) - before, 0))]
+
+
 # In order: what the store no longer has, unpacked layers and caches need not keep either.
-COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (_from_store,)
+COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (_from_store, _from_snapshots, _from_caches)
+
+
+def _known_layers(ports: Ports) -> Iterator[Digest]:
+    for ref, _ in ports.store.items():
+        found = load(StorePlace(ref), ports.images(offline=True))
+        images = [found] if isinstance(found, Image) else [select(found, platform) for platform in found.platforms]
+        for image in images:
+            yield from image.config.diff_ids
+
+
+def _free(ports: Ports) -> int:
+    """Bytes free on the disk of $PYLIFE_HOME: what a removal gives back is seen there."""
+    return shutil.disk_usage(ports.home).free
 
 
 def collect(ports: Ports) -> list[Freed]:

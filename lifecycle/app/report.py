@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lifecycle.phases.create import CannotWrite
 from lifecycle.platform.files import Report, render_report
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ def write_reports(
     metadata_file: Path | None = None,
 ) -> None:
     """Write the files that were asked for. Source: CNB Platform API, "report.toml (TOML)"."""
+    try:
+        _write(result, report, digest_file, metadata_file)
+    except OSError as error:
+        raise CannotWrite(
+            f"{error.filename} cannot be written", why=f"{error.strerror}; the image itself is built and kept"
+        ) from error
+
+
+def _write(result: BuildResult, report: Path | None, digest_file: Path | None, metadata_file: Path | None) -> None:
     image = result.image
     names = [str(item.place) for item in result.sent]
     if report is not None:

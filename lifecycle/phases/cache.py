@@ -80,11 +80,13 @@ class BuildCache:
     """A cache directory, opened for one build: a context manager that holds every tree it was opened with.
 
     A ``cache.json`` that cannot be read (another format, damage) is an empty cache and ``discarded`` says why:
-    a cache may always be lost, never half used.
+    a cache may always be lost, never half used. ``owner`` is what the cache is for (an image's name), kept in
+    cache.json for those who clean up.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, owner: str = "") -> None:
         self.directory = directory
+        self.owner = owner
         self.layers: tuple[KeptLayer, ...] = ()
         self.memo: dict[str, str] = {}
         self.discarded: str | None = None
@@ -124,7 +126,12 @@ class BuildCache:
 
     def save(self, layers: Sequence[KeptLayer], memo: Mapping[str, str]) -> None:
         """Make these layers the cache, atomically, and remove the trees that nobody uses any more."""
-        body = {"format": FORMAT, "layers": [layer.to_json() for layer in layers], "memo": dict(memo)}
+        body = {
+            "format": FORMAT,
+            "owner": self.owner,
+            "layers": [layer.to_json() for layer in layers],
+            "memo": dict(memo),
+        }
         with self._locked():
             temporary = self.directory / f".cache.json.{os.getpid()}"
             temporary.write_text(json.dumps(body, indent=1, sort_keys=True))
@@ -186,3 +193,11 @@ class BuildCache:
             yield
         finally:
             os.close(descriptor)
+
+
+def cache_owner(directory: Path) -> str:
+    """What a cache directory is for, empty when it does not say."""
+    try:
+        return str(json.loads((directory / "cache.json").read_bytes())["owner"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -53,6 +53,13 @@ class BadBuilder(PylifeError):
     fix = "Name a builder image (`pylife builder create` makes the default one), or leave --builder out."
 
 
+class CannotWrite(PylifeError):
+    """A file that was asked for beside the image cannot be written."""
+
+    code = "build.cannot-write"
+    fix = "Name a directory that exists or can be made, on a disk with room, and that you may write to."
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """The app's source as copied for this build: a tree that contains it under its path, and its content's name."""
@@ -84,7 +91,7 @@ class BuildInputs:
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What the user says about the app image."""
+    """What the user says about the app image. ``sbom_dir`` gets a copy of the SBOM files of launch and build."""
 
     profile: Profile
     default_process: str | None = None
@@ -92,6 +99,7 @@ class ExportOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     project: Mapping[str, Any] = field(default_factory=dict)
+    sbom_dir: Path | None = None
     launcher: LauncherVersion = field(default_factory=LauncherVersion)
 
 
@@ -205,6 +213,8 @@ def create(
             engine.store,
             engine.sink,
         )
+        if options.sbom_dir is not None:
+            _copy_sboms(place.context.root, engine.layout, options.sbom_dir)
         kept = _keep(built, restoration, exported, cache, place, engine)
     cache.save(kept, exported.memo)
     return Created(detected, restoration, built, exported)
@@ -342,3 +352,11 @@ def _keep_sboms(built: Built, path: str, cache: BuildCache, tree: str, place: Wo
             directory.mkdir(exist_ok=True)
             data = place.context.root.read(file.source) or b""
             (directory / file.target.rpartition("/")[2]).write_bytes(data)
+
+
+def _copy_sboms(root: BuildRoot, layout: Layout, target: Path) -> None:
+    """``<layers>/sbom`` as it is, over what an earlier build left in ``target``."""
+    try:
+        shutil.copytree(root.host(f"{layout.layers}/sbom"), target, dirs_exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"The SBOM files cannot be written to {target}", why=error.strerror or str(error)) from error
