@@ -61,7 +61,7 @@ COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (_from_store, _from_sna
 
 
 def _known_layers(ports: Ports) -> Iterator[Digest]:
-    for ref, _ in ports.store.items():
+    for ref, _ in ports.store.items():  # noqa: PERF102  (no dict)
         found = load(StorePlace(ref), ports.images(offline=True))
         images = [found] if isinstance(found, Image) else [select(found, platform) for platform in found.platforms]
         for image in images:
