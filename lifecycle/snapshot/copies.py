@@ -80,7 +80,7 @@ class CopySnapshots:
     def _sharing(self, writer_uid: int) -> Callable[[os.stat_result], bool]:
         if writer_uid == 0 or not self._own:
             return lambda status: False
-        return lambda status: status.st_uid == 0 and not status.st_mode & 0o022
+        return lambda status: status.st_uid == 0 and (stat.S_ISLNK(status.st_mode) or not status.st_mode & 0o022)
 
     def _fill(
         self,

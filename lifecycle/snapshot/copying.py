@@ -51,7 +51,8 @@ class Copier:
         if status.st_nlink > 1 and key in seen:
             os.link(seen[key], target, follow_symlinks=False)
             return
-        if stat.S_ISREG(status.st_mode) and self.share(status) and _linked(source, target):
+        sharable = stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
+        if sharable and self.share(status) and _linked(source, target):
             seen[key] = target
             return
         if stat.S_ISREG(status.st_mode):
