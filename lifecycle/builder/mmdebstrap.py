@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -148,8 +149,39 @@ def _path() -> str:
     return f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
 
 
+class Running:
+    """The mmdebstraps of one act: whoever gives up stops them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._stopped = False
+
+    def add(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._processes.append(process)
+            if self._stopped:
+                _hang_up(process)
+
+    def stop(self) -> None:
+        """Tell every one of them to end, also those that are yet to come; does not wait."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                _hang_up(process)
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process and its children to end; mmdebstrap then removes its tree."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+
+
 @contextmanager
-def bootstrap(stack: StackDefinition, kind: Kind, sink: Sink, step: Step, mirror: str = "") -> Iterator[BinaryIO]:
+def bootstrap(
+    stack: StackDefinition, kind: Kind, sink: Sink, step: Step, mirror: str = "", running: Running | None = None
+) -> Iterator[BinaryIO]:
     """The tar stream of a new root filesystem; the process is over, and was successful, when the block ends.
 
     Every line it writes becomes a debug message, and the packages it sets up the progress of the step. Raises one of
@@ -168,6 +200,7 @@ def bootstrap(stack: StackDefinition, kind: Kind, sink: Sink, step: Step, mirror
         start_new_session=True,  # its clean-up hangs up its whole process group
         cwd="/",
     )
+    (running or Running()).add(process)
     log = _Log(sink, step)
     reader = threading.Thread(target=log.read, args=(process.stderr,), daemon=True)
     reader.start()
@@ -201,11 +234,12 @@ def _failed(process: subprocess.Popen[bytes]) -> bool:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the process, leaving it the time to remove its tree."""
-    process.terminate()
+    _hang_up(process)
     try:
         process.wait(30)
     except subprocess.TimeoutExpired:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.archive import EPOCH_1980, Profile, read_tar
 from lifecycle.builder.definition import Kind, StackDefinition
-from lifecycle.builder.mmdebstrap import bootstrap, choose_mode
+from lifecycle.builder.mmdebstrap import Running, bootstrap, choose_mode
 from lifecycle.builder.rootfs import rootfs_members
 from lifecycle.errors import PylifeError
 from lifecycle.events import Sink, step
@@ -91,17 +91,34 @@ def create_stack(
     """
     choose_mode()  # fail before any step begins
     with store.hold(), ThreadPoolExecutor(len(kinds)) as pool:
-        running = {kind: pool.submit(_create, stack, kind, store, sink, mirror, profile) for kind in kinds}
-        images = {kind: future.result() for kind, future in running.items()}
+        running = Running()
+        futures = {kind: pool.submit(_create, stack, kind, store, sink, mirror, profile, running) for kind in kinds}
+        try:
+            done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
+            failed = next((error for future in done if (error := future.exception())), None)
+            if failed is not None:
+                raise failed
+        except BaseException:  # one failed, or Ctrl-C: the other shall not go on for a minute
+            running.stop()
+            raise
+        images = {kind: future.result() for kind, future in futures.items()}
         for kind, image in images.items():
             save(image, StorePlace(stack.reference(kind)), Ports(store), sink)
     return images
 
 
-def _create(stack: StackDefinition, kind: Kind, store: LocalStore, sink: Sink, mirror: str, profile: Profile) -> Image:
+def _create(
+    stack: StackDefinition,
+    kind: Kind,
+    store: LocalStore,
+    sink: Sink,
+    mirror: str,
+    profile: Profile,
+    running: Running,
+) -> Image:
     packages: dict[str, str] = {}
     with step(sink, f"stack/{kind}", f"Making the {kind} image of {stack.name} from Debian packages") as handle:
-        with bootstrap(stack, kind, sink, handle, mirror) as stream:
+        with bootstrap(stack, kind, sink, handle, mirror, running) as stream:
             members = rootfs_members(read_tar(stream), stack.user, stack.image(kind).drop, packages)
             layer = write_layer(members, store, profile=profile)
         handle.detail = f"{len(packages)} packages, {layer.descriptor.size / 1e6:.0f} MB"

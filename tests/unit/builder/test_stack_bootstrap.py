@@ -25,8 +25,10 @@ from lifecycle.builder.mmdebstrap import (
     mapped_ids,
 )
 from lifecycle.builder.share import shared
+from lifecycle.builder.stack import create_stack
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message, RecordingSink, Step, StepProgress
+from lifecycle.store import LocalStore
 
 
 @pytest.fixture
@@ -184,3 +186,15 @@ def test_root_needs_no_tricks(host: Host) -> None:
     host.tool("mmdebstrap", "exit 0")
     expected = "root" if mapped_ids(Path("/proc/self/uid_map").read_text()) > 1000 else "fakechroot"
     assert choose_mode() == expected
+
+
+def test_when_one_image_fails_the_other_is_given_up_at_once(host: Host, stack: StackDefinition, tmp_path: Path) -> None:
+    marker = f"--include={','.join(('usr-is-merged', *stack.run.packages))}"
+    script = f'for a; do [ "$a" = "{marker}" ] && {{ sleep 0.3; echo "E: only the run image" >&2; exit 1; }}; done'
+    host.tool("mmdebstrap", f"{script}\nsleep 60 & wait")
+    host.tool("unshare", 'while [ "$1" != mmdebstrap ]; do shift; done; exec "$@"')
+    began = time.monotonic()
+    with pytest.raises(BootstrapFailed, match="only the run image"):
+        create_stack(stack, LocalStore(tmp_path / "store"), host.sink)
+    assert time.monotonic() - began < 15
+    assert LocalStore(tmp_path / "store").items() == []
