@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from lifecycle import __version__
 from lifecycle.app.buildpacks import Chosen, choose_buildpacks
 from lifecycle.app.engine import open_engine, scratch
 from lifecycle.app.images import find_previous, resolve_builder, resolve_run_image
 from lifecycle.app.ports import Ports
 from lifecycle.archive import Profile
-from lifecycle.buildpack.metadata import LauncherVersion
 from lifecycle.buildpack.target import BaseTarget
-from lifecycle.events import step
+from lifecycle.events import Message, step
 from lifecycle.image import Image
 from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
 from lifecycle.image.transfer import Transfer
 from lifecycle.oci import Reference
-from lifecycle.phases.analyze import analyze
-from lifecycle.phases.assemble import EPOCH
+from lifecycle.phases.analyze import RunImage, analyze
 from lifecycle.phases.cache import BuildCache
-from lifecycle.phases.create import (
-    App,
-    BuildInputs,
-    Created,
-    Engine,
-    ExportOptions,
-    builder_owner,
-    create,
-    workplace,
-)
-from lifecycle.phases.detect import Detected, detect
-from lifecycle.phases.runner import Limits
+from lifecycle.phases.inputs import EPOCH, App, BuildInputs, Engine, ExportOptions, Limits, builder_owner
 from lifecycle.snapshot.base import Tree
 from lifecycle.source.descriptor import ProjectDescriptor, find_project_descriptor
 from lifecycle.source.directory import copy_directory
 from lifecycle.source.ignore import EVERYTHING
+
+if TYPE_CHECKING:
+    from lifecycle.phases.create import Created
+    from lifecycle.phases.detect import Detected
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +79,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build came to: the image, where it was put, and what every phase did."""
+    """What a build came to: the image, where it was put, and what every phase did (None: nothing had to run)."""
 
     image: Image
     sent: tuple[Sent, ...]
-    created: Created
+    created: Created | None
 
     @property
     def name(self) -> str:
@@ -100,7 +94,8 @@ class BuildResult:
 def build(request: BuildRequest, ports: Ports) -> BuildResult:
     """Build the app, keep the image in the store under all its names, push it where a name says a registry.
 
-    Whether the registry takes a push is asked before the build, not after it.
+    Whether the registry takes a push is asked before the build, not after it. When nothing that the image depends on
+    changed since the last build, and all buildpacks promise to be pure, that image is the result.
     """
     places = [parse_place(name) for name in (request.image, *request.tags)]
     push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
@@ -111,36 +106,101 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
         for place in push:
             ports.registry.check_push(place.ref)
         previous = find_previous(request.previous_image, places[0], ports)
-        analyzed = analyze(run_image, previous)
-        with _cache(request, places[0], ports) as cache, _app(request.detect, project, builder, engine, ports) as app:
+        with (
+            _cache(request, places[0], ports) as cache,
+            _app(request.detect, project, builder, engine, ports) as app,
+            choose_buildpacks(request.detect.buildpacks, project, request.detect.app) as chosen,
+        ):
             if request.clear_cache:
                 cache.clear()
-            options = ExportOptions(
-                profile=request.profile,
-                default_process=request.default_process,
-                created=request.created,
-                labels=request.labels,
-                annotations=request.annotations,
-                sbom_dir=request.sbom_dir,
-                launcher=LauncherVersion(builder.config.labels.get("io.buildpacks.lifecycle.version", "")),
-            )
-            with _chosen(request.detect, project) as chosen:
-                inputs = _inputs(request.detect, builder, app, analyzed.target, project, chosen)
-                created = create(inputs, options, analyzed, cache, engine)
-        sent = [_keep(created.exported.image, place, bool(push), ports) for place in places]
-        sent += [
-            Sent(place, send(created.exported.image, place, ports.images(), ports.sink), pushed=True) for place in push
-        ]
-    return BuildResult(created.exported.image, tuple(sent), created)
+            key = _key(request, app, builder, run_image, chosen, project)
+            image, created = previous, None
+            if previous is None or cache.memo.get(key) != str(previous.digest):
+                image, created = _build_anew(
+                    request, project, app, builder, run_image, previous, chosen, cache, key, engine
+                )
+            else:
+                ports.sink.emit(Message("Nothing changed since the last build: no buildpack needs to run."))
+        assert image is not None
+        sent = [_keep(image, place, bool(push), ports) for place in places]
+        sent += [Sent(place, send(image, place, ports.images(), ports.sink), pushed=True) for place in push]
+    return BuildResult(image, tuple(sent), created)
+
+
+def _build_anew(
+    request: BuildRequest,
+    project: ProjectDescriptor | None,
+    app: App,
+    builder: Image,
+    run_image: RunImage,
+    previous: Image | None,
+    chosen: Chosen,
+    cache: BuildCache,
+    key: str,
+    engine: Engine,
+) -> tuple[Image, Created]:
+    """Run the phases."""
+    from lifecycle.phases.create import create
+
+    analyzed = analyze(run_image, previous)
+    options = ExportOptions(
+        profile=request.profile,
+        default_process=request.default_process,
+        created=request.created,
+        labels=request.labels,
+        annotations=request.annotations,
+        sbom_dir=request.sbom_dir,
+        lifecycle_version=builder.config.labels.get("io.buildpacks.lifecycle.version", ""),
+    )
+    inputs = _inputs(request.detect, builder, app, analyzed.target, project, chosen)
+    created = create(inputs, options, analyzed, cache, engine, key)
+    return created.exported.image, created
+
+
+def _key(
+    request: BuildRequest,
+    app: App,
+    builder: Image,
+    run_image: RunImage,
+    chosen: Chosen,
+    project: ProjectDescriptor | None,
+) -> str:
+    """A name for everything that the image depends on; empty when something is outside pylife's sight.
+
+    That is a volume, or a buildpack's directory; and a build that has to leave more than the image must run anyway.
+    """
+    if request.detect.limits.mounts or chosen.directories or request.sbom_dir or request.no_cache:
+        return ""
+    parts = {
+        "pylife": __version__,
+        "app": app.key,
+        "builder": str(builder.digest),
+        "run image": f"{run_image.reference} {run_image.name} {run_image.mirrors}",
+        "buildpacks": [chosen.entries, chosen.pre, chosen.post],
+        "env": {**(project.env if project else {}), **request.detect.env},
+        "network": request.detect.limits.network,
+        "process": request.default_process,
+        "labels": [dict(request.labels), dict(request.annotations)],
+        "created": request.created,
+        "compression": request.profile.name,
+    }
+    text = json.dumps(parts, sort_keys=True).encode(errors="surrogateescape")
+    return f"build {hashlib.sha256(text).hexdigest()}"
 
 
 def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
     """Detection alone: which group wins, and the story of every group that was tried."""
+    from lifecycle.phases.create import workplace
+    from lifecycle.phases.detect import detect
+
     with open_engine(ports) as engine:
         project = find_project_descriptor(request.app, request.descriptor)
         builder = resolve_builder(request.builder or (project.builder if project else None), ports, engine)
         target = analyze(resolve_run_image(request.run_image, builder, (), ports), None).target
-        with _app(request, project, builder, engine, ports) as app, _chosen(request, project) as chosen:
+        with (
+            _app(request, project, builder, engine, ports) as app,
+            choose_buildpacks(request.buildpacks, project, request.app) as chosen,
+        ):
             inputs = _inputs(request, builder, app, target, project, chosen)
             with workplace(inputs, (), engine) as place:
                 return detect(place.order, place.lookup, place.context, place.runner, ports.sink)
@@ -194,12 +254,6 @@ def _app(
             )
             told.detail = f"{copied.files} files"
         yield App(Tree(directory, at), str(copied.digest))
-
-
-@contextmanager
-def _chosen(request: DetectRequest, project: ProjectDescriptor | None) -> Iterator[Chosen]:
-    with choose_buildpacks(request.buildpacks, project, request.app) as chosen:
-        yield chosen
 
 
 def _inputs(

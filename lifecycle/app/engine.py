@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lifecycle.app.ports import Ports
-from lifecycle.phases.create import Engine
+from lifecycle.phases.inputs import Engine
 from lifecycle.sandbox import Isolation, Rung, Sandbox, enter, entered, probe
 from lifecycle.snapshot import Yard, open_snapshotter
 

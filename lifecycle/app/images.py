@@ -14,7 +14,7 @@ from lifecycle.image.errors import ImageNotFound
 from lifecycle.image.places import Place, RegistryPlace, StorePlace, load_image, locate
 from lifecycle.oci import Platform, Reference
 from lifecycle.phases.analyze import RunImage
-from lifecycle.phases.create import BadBuilder, Engine
+from lifecycle.phases.inputs import BadBuilder, Engine
 from lifecycle.registry.errors import NotFound
 
 BUILDER_METADATA = "io.buildpacks.builder.metadata"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lifecycle.phases.create import CannotWrite
+from lifecycle.phases.inputs import CannotWrite
 from lifecycle.platform.files import Report, render_report
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from lifecycle.events import step
 from lifecycle.image import Image
 from lifecycle.image.places import load_image, locate
 from lifecycle.oci import ImageConfig, Platform
-from lifecycle.phases.layout import PROCESS_DIR
+from lifecycle.phases.layout import PROCESS_DIR, process_types
 from lifecycle.sandbox.spec import Mount, RunSpec
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -121,7 +121,7 @@ def command_line(request: RunRequest, image: Image) -> tuple[str, ...]:
     if request.entrypoint is not None:
         entrypoint: tuple[str, ...] = (request.entrypoint,) if request.entrypoint else ()
     elif request.process is not None:
-        types = _process_types(config)
+        types = process_types(config)
         if request.process not in types:
             raise UnknownProcess(
                 f"{request.name} has no process {request.process!r}", why=f"it has {', '.join(types) or 'none'}"
@@ -172,16 +172,6 @@ def _records(root: BuildRoot, path: str, fields: int) -> list[Sequence[str]]:
     text = (root.read(path) or b"").decode("utf-8", "replace")
     rows = [line.split(":") for line in text.splitlines() if not line.startswith("#")]
     return [row for row in rows if len(row) >= fields and row[2].isdigit()]
-
-
-def _process_types(config: ImageConfig) -> list[str]:
-    import json
-
-    try:
-        data = json.loads(config.labels["io.buildpacks.build.metadata"])
-        return [str(item["type"]) for item in data["processes"]]
-    except (KeyError, ValueError, TypeError):
-        return []
 
 
 def _check_free(host: str, port: int) -> None:

@@ -107,6 +107,16 @@ def decode_cache_metadata(text: str | None) -> tuple[CacheMetadata | None, str]:
         return None, "it is nested too deeply"
 
 
+def own_layers(text: str | None) -> frozenset[Digest]:
+    """The diffIDs of the layers that the lifecycle put on the run image, from the label; empty without one."""
+    metadata, _ = decode_app_metadata(text)
+    if metadata is None:
+        return frozenset()
+    single = (metadata.sbom, metadata.config, metadata.launcher, metadata.process_types)
+    launch = (layer.diff_id for item in metadata.buildpacks for layer in item.layers.values())
+    return frozenset(digest for digest in (*metadata.app, *single, *launch) if digest is not None)
+
+
 def encode_project_metadata(data: Mapping[str, Any]) -> str:
     """The label ``io.buildpacks.project.metadata``: ``{}`` when nothing is known about the source."""
     return compact_json(json_data.encode(data)[0])

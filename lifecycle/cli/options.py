@@ -129,7 +129,7 @@ def detect_options(function: F) -> F:
 def parse_detect(options: dict[str, Any]) -> DetectRequest:
     """The request that the options of ``detect_options``, ``env_options`` and ``limit_options`` make."""
     from lifecycle.app.build import DetectRequest
-    from lifecycle.phases.runner import Limits
+    from lifecycle.phases.inputs import Limits
 
     app = str(options["app"])
     scheme, separator, rest = app.partition("://")

@@ -13,10 +13,8 @@ from lifecycle.archive import Content, Entry, Kind, Member
 from lifecycle.image import Layer
 from lifecycle.image.edit import aligned_history
 from lifecycle.oci import History, ImageConfig
+from lifecycle.phases.inputs import EPOCH
 from lifecycle.phases.layout import LAUNCHER, LIFECYCLE_DIR, PROCESS_DIR, Layout
-
-EPOCH = 315532801
-"""1980-01-01T00:00:01Z in seconds: the time of everything in a reproducible image unless the user names another."""
 
 
 @dataclass(frozen=True, slots=True)

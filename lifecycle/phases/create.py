@@ -11,108 +11,29 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lifecycle.archive import Profile
-from lifecycle.buildpack.api import Api
 from lifecycle.buildpack.descriptor import BuildpackStore, GroupElement, Order, UnknownBuildpack, escape_id
 from lifecycle.buildpack.environment import Environment
 from lifecycle.buildpack.execute import Context
 from lifecycle.buildpack.metadata import LauncherVersion
 from lifecycle.buildpack.order import Lookup, System, with_system
-from lifecycle.buildpack.target import BaseTarget, parse_os_release
+from lifecycle.buildpack.target import parse_os_release
 from lifecycle.buildpack.tree import BuildRoot
-from lifecycle.errors import PylifeError
-from lifecycle.events import Message, Sink, step
-from lifecycle.image import Image
+from lifecycle.events import Message, step
 from lifecycle.phases.analyze import Analyzed
-from lifecycle.phases.assemble import EPOCH
 from lifecycle.phases.build import Built, build
 from lifecycle.phases.cache import BuildCache, KeptLayer
 from lifecycle.phases.detect import Detected, detect, lookup_in
 from lifecycle.phases.export import Exported, ExportInputs, export
+from lifecycle.phases.inputs import BuildInputs, CannotWrite, Engine, ExportOptions, builder_owner
 from lifecycle.phases.layout import Layout, Owner
 from lifecycle.phases.restore import Restoration, choose, write_metadata
-from lifecycle.phases.runner import Limits, SandboxRunner
+from lifecycle.phases.runner import SandboxRunner
 from lifecycle.platform.files import load_order
-from lifecycle.sandbox.run import Sandbox
-from lifecycle.sandbox.rung import Rung
-from lifecycle.snapshot.base import Root, Snapshotter, Tree
-from lifecycle.store import LocalStore
-
-PLATFORM_API = Api(0, 14)
-"""The Platform API of the images that are made: the newest whose launchers are common."""
-
-
-class BadBuilder(PylifeError):
-    """An image that was to be used as a builder is none."""
-
-    code = "builder.not-a-builder"
-    fix = "Name a builder image (`pylife builder create` makes the default one), or leave --builder out."
-
-
-class CannotWrite(PylifeError):
-    """A file that was asked for beside the image cannot be written."""
-
-    code = "build.cannot-write"
-    fix = "Name a directory that exists or can be made, on a disk with room, and that you may write to."
-
-
-@dataclass(frozen=True, slots=True)
-class App:
-    """The app's source as copied for this build: a tree that contains it under its path, and its content's name."""
-
-    tree: Tree
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class BuildInputs:
-    """What detect and build are given.
-
-    ``chosen`` are the buildpacks of the one group the user asked for (``ID`` or ``ID@VERSION``), empty for the
-    builder's order; ``pre`` and ``post`` go around every group; ``buildpacks`` are host directories of more of them.
-    """
-
-    builder: Image
-    app: App
-    target: BaseTarget
-    env: Mapping[str, str] = field(default_factory=dict)
-    chosen: tuple[str, ...] = ()
-    pre: tuple[str, ...] = ()
-    post: tuple[str, ...] = ()
-    buildpacks: tuple[tuple[str, Path], ...] = ()
-    limits: Limits = field(default_factory=Limits)
-    platform_api: Api = PLATFORM_API
-    exec_env: str = "production"
-
-
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
-    """What the user says about the app image. ``sbom_dir`` gets a copy of the SBOM files of launch and build."""
-
-    profile: Profile
-    default_process: str | None = None
-    created: int = EPOCH
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    project: Mapping[str, Any] = field(default_factory=dict)
-    sbom_dir: Path | None = None
-    launcher: LauncherVersion = field(default_factory=LauncherVersion)
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """The ports of a build: where layers are unpacked, how processes run, where blobs go, who is told."""
-
-    snapshotter: Snapshotter
-    sandbox: Sandbox
-    rung: Rung
-    store: LocalStore
-    sink: Sink
-    layout: Layout = field(default_factory=Layout)
+from lifecycle.snapshot import Root, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +58,18 @@ class Created:
     exported: Exported
 
 
-def builder_owner(builder: Image, rung: Rung) -> Owner:
-    """The CNB user that a builder names in its environment; raises BadBuilder when it names none."""
-    env = builder.config.env
-    try:
-        return Owner(int(env["CNB_USER_ID"]), int(env["CNB_GROUP_ID"]), mapped=rung.ids != "single")
-    except (KeyError, ValueError):
-        raise BadBuilder(
-            "The image is not a builder", why="its environment has no CNB_USER_ID and CNB_GROUP_ID"
-        ) from None
+def is_pure(detected: Detected, lookup: Lookup) -> bool:
+    """True when every buildpack that was asked promises that the same inputs give the same image.
+
+    A buildpack says so with ``pure = true`` in ``[metadata.pylife]`` of its buildpack.toml.
+    """
+    asked = {replace(item.element, optional=False) for result in detected.tried for item in result.detections}
+    return all(_promises(lookup(element).metadata) for element in asked)
+
+
+def _promises(metadata: Mapping[str, Any]) -> bool:
+    own = metadata.get("pylife")
+    return isinstance(own, Mapping) and own.get("pure") is True
 
 
 @contextmanager
@@ -180,9 +104,12 @@ def workplace(inputs: BuildInputs, trees: Sequence[Tree], engine: Engine) -> Ite
 
 
 def create(
-    inputs: BuildInputs, options: ExportOptions, analyzed: Analyzed, cache: BuildCache, engine: Engine
+    inputs: BuildInputs, options: ExportOptions, analyzed: Analyzed, cache: BuildCache, engine: Engine, key: str = ""
 ) -> Created:
-    """Detect, restore, build, export; then keep what the buildpacks want kept. The cache must be open."""
+    """Detect, restore, build, export; then keep what the buildpacks want kept. The cache must be open.
+
+    ``key`` names everything that the image depends on: when all buildpacks are pure, the cache remembers what it gave.
+    """
     if cache.discarded:
         engine.sink.emit(Message(f"The build cache is started afresh: {cache.discarded}", "warning"))
     held = {_cache_path(layer, engine.layout): layer for layer in cache.layers}
@@ -198,7 +125,7 @@ def create(
                 kept=restoration.kept,
                 memo=cache.memo,
                 app_key=f"{inputs.app.key} {options.profile.name} {place.owner.uid}:{place.owner.gid}",
-                launcher_version=options.launcher,
+                launcher_version=LauncherVersion(options.lifecycle_version),
                 platform_api=inputs.platform_api,
                 profile=options.profile,
                 default_process=options.default_process,
@@ -216,7 +143,8 @@ def create(
         if options.sbom_dir is not None:
             _copy_sboms(place.context.root, engine.layout, options.sbom_dir)
         kept = _keep(built, restoration, exported, cache, place, engine)
-    cache.save(kept, exported.memo)
+        pure = bool(key) and is_pure(detected, place.lookup)
+    cache.save(kept, {**exported.memo, **({key: str(exported.image.digest)} if pure else {})})
     return Created(detected, restoration, built, exported)
 
 

@@ -32,9 +32,10 @@ from lifecycle.events import Sink, step
 from lifecycle.image import Image, Layer, known_layer, write_layer
 from lifecycle.oci import Digest
 from lifecycle.phases.analyze import Analyzed
-from lifecycle.phases.assemble import EPOCH, AppLayer, app_config, launcher_members, process_members
+from lifecycle.phases.assemble import AppLayer, app_config, launcher_members, process_members
 from lifecycle.phases.build import Built
 from lifecycle.phases.cache import KeptLayer
+from lifecycle.phases.inputs import EPOCH
 from lifecycle.phases.layout import LAUNCHER, Layout, Owner
 from lifecycle.snapshot.base import Root
 from lifecycle.store import LocalStore

@@ -5,7 +5,12 @@ Source: CNB Platform API, "Phases"; the defaults of every phase's flags.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lifecycle.oci import ImageConfig
 
 LAUNCHER = "/cnb/lifecycle/launcher"
 PROCESS_DIR = "/cnb/process"
@@ -44,3 +49,12 @@ class Owner:
     def chown(self) -> tuple[int, int] | None:
         """What files on disk are given to; None to leave them."""
         return (self.uid, self.gid) if self.mapped else None
+
+
+def process_types(config: ImageConfig) -> list[str]:
+    """The types of process that an app image has; empty for an image that no lifecycle made."""
+    try:
+        data = json.loads(config.labels["io.buildpacks.build.metadata"])
+        return [str(item["type"]) for item in data["processes"]]
+    except (KeyError, ValueError, TypeError):
+        return []

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from lifecycle.buildpack.execute import OnLine
 from lifecycle.errors import PylifeError
+from lifecycle.phases.inputs import Limits
 from lifecycle.phases.layout import Owner
 from lifecycle.sandbox.run import Sandbox
-from lifecycle.sandbox.spec import Mount, RunSpec
+from lifecycle.sandbox.spec import RunSpec
 
 
 class TimedOut(PylifeError):
@@ -29,16 +28,6 @@ class OutOfMemory(PylifeError):
     code = "build.out-of-memory"
     exit_code = 51
     fix = "Give --memory more, or make the build need less (fewer parallel jobs, smaller dependencies)."
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a build may use: ``timeout`` in seconds for all of it, ``memory`` in bytes for each process tree."""
-
-    network: Literal["host", "none"] = "host"
-    memory: int | None = None
-    timeout: float | None = None
-    mounts: tuple[Mount, ...] = ()
 
 
 class SandboxRunner:

@@ -20,6 +20,7 @@ from lifecycle.cli.options import (
 from lifecycle.cli.text import duration, size
 from lifecycle.errors import UsageError
 from lifecycle.events import Summary
+from lifecycle.phases.layout import process_types
 
 if TYPE_CHECKING:
     from lifecycle.app.build import BuildRequest, BuildResult
@@ -106,7 +107,7 @@ def _request(session: Session, options: dict[str, object]) -> BuildRequest:
 
 
 def _creation_time(text: object) -> int:
-    from lifecycle.phases.assemble import EPOCH
+    from lifecycle.phases.inputs import EPOCH
 
     if text is None:
         text = os.environ.get("SOURCE_DATE_EPOCH")
@@ -129,11 +130,16 @@ def _sent(transfer: Transfer) -> str:
 
 
 def _summary(request: BuildRequest, result: BuildResult, seconds: float) -> Summary:
-    exported = result.created.exported
-    new, reused = exported.new, exported.reused
+    from lifecycle.buildpack.labels import LIFECYCLE_METADATA, own_layers
+
+    own = own_layers(result.image.config.labels.get(LIFECYCLE_METADATA))
+    new = result.created.exported.new if result.created else ()
+    new_ids = {layer.diff_id for layer in new}
+    reused = [layer for layer in result.image.layers if layer.diff_id in own and layer.diff_id not in new_ids]
     new_bytes = sum(layer.descriptor.size for layer in new)
-    processes = [process.type for process in result.created.built.launch.processes]
-    shown = [f"{name} (default)" if name == exported.default_process else name for name in processes]
+    default = result.image.config.entrypoint[0].rpartition("/")[2]
+    processes = process_types(result.image.config)
+    shown = [f"{name} (default)" if name == default else name for name in processes]
     rows = [
         ("image", ", ".join(str(item.place) for item in result.sent if not item.pushed)),
         ("digest", str(result.image.digest)),
@@ -152,10 +158,11 @@ def _summary(request: BuildRequest, result: BuildResult, seconds: float) -> Summ
         "new": [str(layer.diff_id) for layer in new],
         "new_bytes": new_bytes,
         "reused": [str(layer.diff_id) for layer in reused],
+        "unchanged": result.created is None,
         "pushed": [str(item.place) for item in result.sent if item.pushed],
         "bytes_sent": sum(item.transfer.bytes_sent for item in result.sent if item.pushed),
         "processes": processes,
-        "default_process": exported.default_process,
+        "default_process": default if default in processes else None,
         "seconds": round(seconds, 3),
     }
     return Summary(f"Built {request.image}", tuple(rows), data)
