@@ -1,61 +1,20 @@
-"""A real pylife in a subprocess, the default builder made once for the session, and tiny buildpacks in shell."""
+"""A real pylife in a subprocess on every rung, the default builder made once, and tiny buildpacks in shell."""
 
 from __future__ import annotations
 
-import json
 import os
+import pwd
+import shutil
 import subprocess
-import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pylife_command import PYLIFE, REPOSITORY, Pylife
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-PYLIFE = Path(sys.executable).parent / "pylife"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, object]:
-        value: dict[str, object] = json.loads(self.out)
-        return value
-
-
-@dataclass(frozen=True)
-class Pylife:
-    """The installed command with one PYLIFE_HOME."""
-
-    home: Path
-    prefix: tuple[str, ...] = ()
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """The words before a command's own."""
-        return (*self.prefix, str(PYLIFE))
-
-    def __call__(self, *args: str | Path, code: int = 0, env: dict[str, str] | None = None, timeout: int = 600) -> Run:
-        command = [*self.command, *map(str, args)]
-        done = subprocess.run(
-            command,
-            env={**os.environ, "PYLIFE_HOME": str(self.home), **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=timeout,
-        )
-        assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
-        return Run(done.returncode, done.stdout, done.stderr)
+_USER = "pylife-test"
 
 
 def _default_home() -> Path:
@@ -79,12 +38,105 @@ def pylife() -> Pylife:
 @pytest.fixture
 def fresh(pylife: Pylife, tmp_path: Path) -> Pylife:
     """pylife with a home of its own that has the stack and the builder and nothing else: no cache, no app image."""
-    home = tmp_path / "home"
-    for place in ("store", "snapshots"):
-        home.mkdir(exist_ok=True)
-        subprocess.run(["cp", "-al", pylife.home / place, home / place], check=True)
-    # An index is replaced, never written in place, so the linked copy is safe; blobs are immutable.
-    return Pylife(home)
+    return Pylife(_copy_store(pylife.home, tmp_path / "home"))
+
+
+def _copy_store(home: Path, target: Path) -> Path:
+    """A home with the builder's images only. Blobs are immutable, so links to them will do where they can be made."""
+    target.mkdir(parents=True)
+    (target / "store").mkdir()
+    for name in ("pylife/builder", "pylife/bookworm-run", "pylife/bookworm-build"):
+        Pylife(home)("copy", name, f"oci:{target / 'store'}:{name}:latest")
+    return target
+
+
+@pytest.fixture(scope="session")
+def public_pylife(pylife: Pylife) -> Iterator[Path]:
+    """A directory that every user may read, with pylife installed from a wheel into a virtual environment."""
+    base = Path(tempfile.mkdtemp(prefix="pylife-test-", dir="/var/tmp"))
+    base.chmod(0o755)
+    python = next(
+        path
+        for name in ("python3", "python3.14", "python3.13", "python3.12", "python3.11")
+        if (path := shutil.which(name, path="/usr/bin:/usr/local/bin")) and _is_new_enough(path)
+    )
+    subprocess.run([python, "-m", "venv", base / "venv"], check=True)
+    subprocess.run([base / "venv" / "bin" / "pip", "install", "-q", REPOSITORY], check=True)
+    _copy_store(pylife.home, base / "home")
+    yield base
+    subprocess.run(["rm", "-rf", base], check=False)
+
+
+def _is_new_enough(python: str) -> bool:
+    return not subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]).returncode
+
+
+@pytest.fixture
+def ordinary(public_pylife: Path, tmp_path: Path) -> Iterator[Pylife]:
+    """pylife as a user without privileges, with lent ids where the system lends them."""
+    yield from _as_user(public_pylife, _USER)
+
+
+@pytest.fixture
+def ordinary_single(public_pylife: Path) -> Iterator[Pylife]:
+    """pylife as a user without privileges and without lent ids."""
+    yield from _as_user(public_pylife, f"{_USER}-single", lent=False)
+
+
+def _as_user(base: Path, user: str, *, lent: bool = True) -> Iterator[Pylife]:
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user needs root")
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        subprocess.run(["useradd", "--create-home", user], check=True)
+    if not lent:
+        for file in ("/etc/subuid", "/etc/subgid"):
+            subprocess.run(["sed", "-i", f"/^{user}:/d", file], check=True)
+    place = base / user
+    place.mkdir()
+    subprocess.run(["cp", "-r", base / "home" / "store", place / "store"], check=True)
+    subprocess.run(["chown", "-R", user, place], check=True)
+    prefix = (
+        *("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env", "env"),
+        *(f"PYLIFE_HOME={place}", f"PATH={os.environ['PATH']}"),
+    )
+    yield Pylife(place, prefix, (str(base / "venv" / "bin" / "pylife"),))
+
+
+@pytest.fixture
+def in_container(public_pylife: Path, tool: Callable[[str], str], pylife: Pylife) -> Pylife:
+    """pylife as root in an ordinary, unprivileged container: default capabilities and seccomp, no mounts allowed.
+
+    The container is made of the build image, which has a Python; pylife is installed into it as a user would.
+    """
+    podman, skopeo = tool("podman"), tool("skopeo")
+    if os.geteuid() != 0:
+        pytest.skip("starting the container needs root")
+    image = "localhost/pylife-test-pod:latest"
+    subprocess.run(
+        [
+            skopeo,
+            "copy",
+            "-q",
+            f"oci:{pylife.home / 'store'}:pylife/bookworm-build:latest",
+            f"containers-storage:{image}",
+        ],
+        check=True,
+    )
+    place = public_pylife / f"pod-{uuid.uuid4().hex[:8]}"
+    shutil.copytree(public_pylife / "home", place)
+    script = (
+        "python3 -m venv /tmp/venv && cp -r /src /tmp/src && /tmp/venv/bin/pip install -q /tmp/src >&2 "
+        '&& exec /tmp/venv/bin/pylife "$@"'
+    )
+    prefix = (
+        *(podman, "--runtime", "runc", "run", "--rm", "--net=host", "--user=0"),
+        *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"),
+        *("-v", f"{REPOSITORY}:/src:ro", "-v", f"{place}:/home/pylife", "-e", "PYLIFE_HOME=/home/pylife"),
+        *("-v", "/etc/ssl/certs:/etc/ssl/certs:ro", "--entrypoint", "bash", image, "-c", script, "pylife"),
+    )
+    return Pylife(place, prefix, ())
 
 
 BuildpackMaker = Callable[..., Path]

@@ -1,0 +1,61 @@
+"""The installed pylife as a value that tests call."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+PYLIFE = Path(sys.executable).parent / "pylife"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self.out)
+        return value
+
+
+@dataclass(frozen=True)
+class Pylife:
+    """The command with one PYLIFE_HOME; ``prefix`` are words that come before it (another user, a container)."""
+
+    home: Path
+    prefix: tuple[str, ...] = ()
+    program: tuple[str, ...] = field(default=(str(PYLIFE),))
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words before a command's own."""
+        return (*self.prefix, *self.program)
+
+    def __call__(self, *args: str | Path, code: int = 0, env: dict[str, str] | None = None, timeout: int = 900) -> Run:
+        command = [*self.command, *map(str, args)]
+        done = subprocess.run(
+            command,
+            env={**user_environment(self), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=timeout,
+        )
+        assert done.returncode == code, f"{command}\nexit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return Run(done.returncode, done.stdout, done.stderr)
+
+
+def user_environment(pylife: Pylife) -> dict[str, str]:
+    """The variables that the command is started with."""
+    return {**os.environ, "PYLIFE_HOME": str(pylife.home)}
