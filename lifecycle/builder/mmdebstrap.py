@@ -154,28 +154,30 @@ class Running:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._going: list[subprocess.Popen[bytes]] = []
         self._stopped = False
 
     def add(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
-            self._processes.append(process)
-            if self._stopped:
-                _hang_up(process)
+            self._going.append(process)
+        if self._stopped:
+            self.hang_up(process)
 
     def stop(self) -> None:
         """Tell every one of them to end, also those that are yet to come; does not wait."""
+        self._stopped = True
+        for process in tuple(self._going):
+            self.hang_up(process)
+
+    def hang_up(self, process: subprocess.Popen[bytes]) -> None:
+        """Ask a process and its children to end; once only, as a second signal would end its cleaning up."""
         with self._lock:
-            self._stopped = True
-            for process in self._processes:
-                _hang_up(process)
-
-
-def _hang_up(process: subprocess.Popen[bytes]) -> None:
-    """Ask the process and its children to end; mmdebstrap then removes its tree."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+            if process not in self._going:
+                return
+            self._going.remove(process)
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
 
 
 @contextmanager
@@ -200,7 +202,8 @@ def bootstrap(
         start_new_session=True,  # its clean-up hangs up its whole process group
         cwd="/",
     )
-    (running or Running()).add(process)
+    running = running or Running()
+    running.add(process)
     log = _Log(sink, step)
     reader = threading.Thread(target=log.read, args=(process.stderr,), daemon=True)
     reader.start()
@@ -212,7 +215,8 @@ def bootstrap(
     except BaseException as error:
         culprit = isinstance(error, Exception) and _failed(process)  # else it waits for a reader: we failed, not it
         stdout.close()
-        _stop(process)
+        running.hang_up(process)
+        _finish(process)
         reader.join(10)
         if culprit:
             raise log.error() from error
@@ -232,9 +236,8 @@ def _failed(process: subprocess.Popen[bytes]) -> bool:
         return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the process, leaving it the time to remove its tree."""
-    _hang_up(process)
+def _finish(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process that was told to end: it has the time to remove its tree."""
     try:
         process.wait(30)
     except subprocess.TimeoutExpired:
