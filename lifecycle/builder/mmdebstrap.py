@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -192,12 +193,14 @@ def bootstrap(
     mode = choose_mode()
     if not mirror and not stack.mirror and stack.distro[0] == "debian" and not KEYRING.exists():
         raise UntrustedMirror("Debian's archive keys are not installed", why=f"there is no {KEYRING}")
+    place = tempfile.mkdtemp(prefix="pylife-stack-")
+    os.chmod(place, 0o755)  # apt downloads as a user of its own
     process = subprocess.Popen(
         command(stack, kind, mode, mirror),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment(os.environ),
+        env=environment(os.environ) | {"TMPDIR": place},
         umask=0o022,
         start_new_session=True,  # its clean-up hangs up its whole process group
         cwd="/",
@@ -214,18 +217,28 @@ def bootstrap(
             pass
     except BaseException as error:
         culprit = isinstance(error, Exception) and _failed(process)  # else it waits for a reader: we failed, not it
-        stdout.close()
         running.hang_up(process)
+        stdout.close()
         _finish(process)
         reader.join(10)
         if culprit:
             raise log.error() from error
         raise
-    code = process.wait()
-    reader.join()
-    stdout.close()
-    if code:
-        raise log.error()
+    else:
+        code = process.wait()
+        reader.join()
+        stdout.close()
+        if code:
+            raise log.error()
+    finally:
+        _sweep(process, place)
+
+
+def _sweep(process: subprocess.Popen[bytes], place: str) -> None:
+    """Remove what is left of an ended process: children that did not listen, and files that they wrote meanwhile."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    subprocess.run(["rm", "-rf", "--one-file-system", place], check=False, stderr=subprocess.DEVNULL)
 
 
 def _failed(process: subprocess.Popen[bytes]) -> bool:
