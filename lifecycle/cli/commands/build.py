@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     examples=[
         "pylife build --app ./src --image demo",
         "pylife build --app ./src --image localhost:5000/app -t localhost:5000/app:1",
-        "pylife build --image oci:./out:1 --env PIP_INDEX_URL=https://pypi.example/simple",
+        "pylife build --image oci:./out:1 --env PIP_INDEX_URL=https://packages.example/simple",
     ]
 )
 @click.option("--image", "-i", required=True, metavar="NAME", help="The image to make; a registry's name is pushed.")
