@@ -10,10 +10,10 @@ from lifecycle.app.engine import open_engine
 from lifecycle.app.ports import Ports
 from lifecycle.builder.config import load_builder
 from lifecycle.builder.defaults import (
-    DEFAULT,
     builder_reference,
     ensure_default_builder,
     inspect_builder,
+    made_builder,
     make_builder,
 )
 from lifecycle.builder.definition import StackDefinition, load_stack
@@ -71,6 +71,7 @@ def create_builder(
 
 def show_builder(name: str | None, ports: Ports) -> dict[str, Any]:
     """The builder of that name (the default one without) as plain data."""
-    place = locate(name or DEFAULT.familiar, ports.images())
-    ref = Reference.parse(name) if name else DEFAULT
-    return inspect_builder(load_image(place, ports.images()), ref)
+    if name is None:
+        ref, image = made_builder(None, ports.store)
+        return inspect_builder(image, ref)
+    return inspect_builder(load_image(locate(name, ports.images()), ports.images()), Reference.parse(name))
