@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from lifecycle import __version__
 from lifecycle.app.buildpacks import Chosen, choose_buildpacks
@@ -29,6 +30,7 @@ from lifecycle.snapshot.base import Tree
 from lifecycle.source.descriptor import ProjectDescriptor, find_project_descriptor
 from lifecycle.source.directory import copy_directory
 from lifecycle.source.ignore import EVERYTHING
+from lifecycle.source.place import open_source, parse_source
 
 if TYPE_CHECKING:
     from lifecycle.phases.create import Created
@@ -37,9 +39,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DetectRequest:
-    """What to detect: the app, with which builder and which buildpacks (ids of the builder, or directories)."""
+    """What to detect: the app (a path, or an archive, or ``-``), with which builder and which buildpacks."""
 
-    app: Path
+    app: str
     builder: str | None = None
     buildpacks: tuple[str, ...] = ()
     run_image: str | None = None
@@ -99,17 +101,18 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
     """
     places = [parse_place(name) for name in (request.image, *request.tags)]
     push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
-    with open_engine(ports) as engine:
-        project = find_project_descriptor(request.detect.app, request.detect.descriptor)
+    place = parse_source(request.detect.app)
+    with open_engine(ports) as engine, scratch(ports) as work, open_source(place, work, stdin=_stdin()) as source:
+        project = find_project_descriptor(source, request.detect.descriptor)
         builder = resolve_builder(request.detect.builder or (project.builder if project else None), ports, engine)
         run_image = resolve_run_image(request.detect.run_image, builder, push, ports)
-        for place in push:
-            ports.registry.check_push(place.ref)
+        for target in push:
+            ports.registry.check_push(target.ref)
         previous = find_previous(request.previous_image, places[0], ports)
         with (
             _cache(request, places[0], ports) as cache,
-            _app(request.detect, project, builder, engine, ports) as app,
-            choose_buildpacks(request.detect.buildpacks, project, request.detect.app) as chosen,
+            _app(source, request.detect.app, project, builder, engine, ports) as app,
+            choose_buildpacks(request.detect.buildpacks, project, source) as chosen,
         ):
             if request.clear_cache:
                 cache.clear()
@@ -193,17 +196,18 @@ def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
     from lifecycle.phases.create import workplace
     from lifecycle.phases.detect import detect
 
-    with open_engine(ports) as engine:
-        project = find_project_descriptor(request.app, request.descriptor)
+    place = parse_source(request.app)
+    with open_engine(ports) as engine, scratch(ports) as work, open_source(place, work, stdin=_stdin()) as source:
+        project = find_project_descriptor(source, request.descriptor)
         builder = resolve_builder(request.builder or (project.builder if project else None), ports, engine)
         target = analyze(resolve_run_image(request.run_image, builder, (), ports), None).target
         with (
-            _app(request, project, builder, engine, ports) as app,
-            choose_buildpacks(request.buildpacks, project, request.app) as chosen,
+            _app(source, request.app, project, builder, engine, ports) as app,
+            choose_buildpacks(request.buildpacks, project, source) as chosen,
         ):
             inputs = _inputs(request, builder, app, target, project, chosen)
-            with workplace(inputs, (), engine) as place:
-                return detect(place.order, place.lookup, place.context, place.runner, ports.sink)
+            with workplace(inputs, (), engine) as root:
+                return detect(root.order, root.lookup, root.context, root.runner, ports.sink)
 
 
 def _to_be_pushed(place: Place, push: bool | None) -> Reference | None:
@@ -236,17 +240,22 @@ def _cache(request: BuildRequest, place: Place, ports: Ports) -> Iterator[BuildC
         yield cache
 
 
+def _stdin() -> BinaryIO | None:
+    """Standard input, where an archive may come from."""
+    return sys.stdin.buffer if sys.stdin is not None else None
+
+
 @contextmanager
 def _app(
-    request: DetectRequest, project: ProjectDescriptor | None, builder: Image, engine: Engine, ports: Ports
+    source: Path, name: str, project: ProjectDescriptor | None, builder: Image, engine: Engine, ports: Ports
 ) -> Iterator[App]:
     """A copy of the source that belongs to the build's user; the source itself is only read."""
     owner = builder_owner(builder, engine.rung)
     with scratch(ports) as directory:
         at = engine.layout.app
-        with step(engine.sink, "source", f"Copy the source {request.app}") as told:
+        with step(engine.sink, "source", f"Copy the source {name}") as told:
             copied = copy_directory(
-                request.app,
+                source,
                 directory / at.lstrip("/"),
                 owner=owner.chown,
                 filter=project.filter if project else EVERYTHING,

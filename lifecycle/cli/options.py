@@ -109,7 +109,7 @@ def detect_options(function: F) -> F:
     """What ``pylife build`` and ``pylife detect`` are told alike."""
     options = [
         click.option(
-            "--app", "--path", "app", default=".", metavar="DIR", help="The source (default: this directory)."
+            "--app", "--path", "app", default=".", metavar="PLACE", help="A directory, archive, or - (default: .)."
         ),
         click.option("--builder", metavar="NAME|FILE", help="The builder image, or a builder.toml to make it from."),
         click.option(
@@ -131,17 +131,9 @@ def parse_detect(options: dict[str, Any]) -> DetectRequest:
     from lifecycle.app.build import DetectRequest
     from lifecycle.phases.inputs import Limits
 
-    app = str(options["app"])
-    scheme, separator, rest = app.partition("://")
-    if separator and scheme not in ("dir", "file"):
-        raise UsageError(
-            f"--app cannot be {app!r}",
-            why="only a directory can be built from",
-            fix="Fetch it, and name its directory.",
-        )
     descriptor = options["descriptor"]
     return DetectRequest(
-        app=Path(rest if separator else app).expanduser().absolute(),
+        app=str(options["app"]),
         builder=options["builder"],
         buildpacks=options["buildpacks"],
         run_image=options["run_image"],

@@ -254,3 +254,36 @@ def test_killed_at_any_moment_the_next_build_works(pylife, app, buildpack, image
     pylife("build", "--app", app, "--image", image_name, "--buildpack", pack)
     pylife("validate", image_name)
     assert "pylife" not in Path("/proc/self/mounts").read_text()
+
+
+def test_an_archive_and_standard_input_build_the_same_image_as_the_directory(pylife, app, buildpack, tmp_path):
+    pack = buildpack("acme/a", build=web("cat hello.txt"))
+    archive = tmp_path / "app.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(app, ".")
+    with open(archive, "rb") as stdin:
+        piped = subprocess.run(
+            [*pylife.command, "build", "-q", "--app", "-", "--image", "test-source", "--buildpack", str(pack)],
+            env={**os.environ, "PYLIFE_HOME": str(pylife.home)},
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    for place in (app, archive):
+        assert pylife("build", "-q", "--app", place, "--image", "test-source", "--buildpack", pack).out == piped
+    pylife("rmi", "test-source")
+
+
+def test_an_inline_buildpack_of_project_toml_runs(pylife, app, image_name):
+    (app / "project.toml").write_text(
+        '[_]\nschema-version = "0.2"\n[io.buildpacks]\nexclude = ["secret.txt"]\n'
+        '[[io.buildpacks.group]]\nid = "acme/inline"\n[io.buildpacks.group.script]\napi = "0.10"\n'
+        'inline = "ls > listing.txt; echo inline $GREETING"\n'
+        '[[io.buildpacks.build.env]]\nname = "GREETING"\nvalue = "hello"\n'
+    )
+    (app / "secret.txt").write_text("x")
+    done = pylife("build", "--app", app, "--image", image_name)
+    assert "inline hello" in done.err
+    listing = pylife("run", image_name, "--entrypoint", "cat", "--", "listing.txt").out
+    assert "hello.txt" in listing and "secret.txt" not in listing
