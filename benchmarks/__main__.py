@@ -58,8 +58,8 @@ def run(contest: Contest) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("only", nargs="*", choices=["layers", "rebuild"], help="which part (default: all)")
-    only = parser.parse_args().only or ["layers", "rebuild"]
+    parser.add_argument("--only", choices=["layers", "rebuild"], help="which part (default: both)")
+    only = parser.parse_args().only or "layers rebuild"
     for tool in ("buildah", "skopeo", "tar", "gzip", "curl", "docker-registry"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed: make setup-test installs what the benchmarks compare with")
