@@ -106,8 +106,6 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
         project = find_project_descriptor(source, request.detect.descriptor)
         builder = resolve_builder(request.detect.builder or (project.builder if project else None), ports, engine)
         run_image = resolve_run_image(request.detect.run_image, builder, push, ports)
-        for target in push:
-            ports.registry.check_push(target.ref)
         previous = find_previous(request.previous_image, places[0], ports)
         with (
             _cache(request, places[0], ports) as cache,
@@ -119,6 +117,8 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
             key = _key(request, app, builder, run_image, chosen, project)
             image, created = previous, None
             if previous is None or cache.memo.get(key) != str(previous.digest):
+                for target in push:
+                    ports.registry.check_push(target.ref)
                 image, created = _build_anew(
                     request, project, app, builder, run_image, previous, chosen, cache, key, engine
                 )

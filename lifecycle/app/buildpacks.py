@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lifecycle.buildpack.descriptor import Buildpack, BuildpackStore
 from lifecycle.errors import PylifeError
-from lifecycle.source.descriptor import BuildpackSource, ProjectDescriptor, Script
+
+if TYPE_CHECKING:
+    from lifecycle.source.descriptor import BuildpackSource, ProjectDescriptor, Script
 
 
 class UnknownBuildpackArgument(PylifeError):
@@ -75,8 +77,9 @@ class _Chooser:
         return f"{item.id}@{item.version}" if item.version else item.id
 
     def _add(self, directory: Path) -> str:
-        buildpack: Buildpack = BuildpackStore(directory).load(directory / "buildpack.toml", "")
-        identity = str(buildpack)
+        from lifecycle.buildpack.descriptor import BuildpackStore
+
+        identity = str(BuildpackStore(directory).load(directory / "buildpack.toml", ""))
         self.directories.append((identity, directory))
         return identity
 

@@ -18,7 +18,7 @@ from lifecycle.archive.entry import CHAR, DIR, FIFO, FILE, HARDLINK, SYMLINK, En
 from lifecycle.archive.errors import BadLink, ExtractFailed, NoSpace, UnsafeEntry
 from lifecycle.archive.limits import Limits
 from lifecycle.archive.reader import canonical, read_tar
-from lifecycle.archive.streams import SparseSection
+from lifecycle.archive.streams import ReadAhead, SparseSection, SupportsRead
 from lifecycle.archive.tree import Dir, Tree
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -99,7 +99,8 @@ def extract(
             tree.close()
             tree = Tree(base)
         try:
-            return _Extraction(tree, ownership, whiteouts, report).run(stream, limits)
+            with ReadAhead(stream) as ahead:
+                return _Extraction(tree, ownership, whiteouts, report).run(ahead, limits)
         finally:
             if base is not None:
                 os.close(base)
@@ -128,7 +129,7 @@ class _Extraction:
             Whiteouts.OVERLAY_USER: b"user.overlay.opaque",
         }.get(whiteouts)
 
-    def run(self, stream: BinaryIO, limits: Limits | None) -> Extracted:
+    def run(self, stream: SupportsRead, limits: Limits | None) -> Extracted:
         entries = size = hidden = 0
         marked = self._whiteouts is not Whiteouts.KEEP
         for entry, content in read_tar(stream, limits):

@@ -12,7 +12,7 @@ from lifecycle.archive.entry import BLOCK, CHAR, DIR, FIFO, FILE, HARDLINK, SYML
 from lifecycle.archive.errors import BadHeader, LimitExceeded, NotATar, TruncatedArchive, UnsupportedEntry
 from lifecycle.archive.limits import Limits
 from lifecycle.archive.sparse import Segment
-from lifecycle.archive.streams import Section, Source, SparseSection
+from lifecycle.archive.streams import Section, Source, SparseSection, SupportsRead
 
 _KIND = {
     b"0": FILE,
@@ -38,7 +38,7 @@ _SPARSE = b"GNU.sparse."
 Records = dict[bytes, bytes]
 
 
-def read_tar(stream: BinaryIO, limits: Limits | None = None) -> Iterator[tuple[Entry, BinaryIO]]:
+def read_tar(stream: SupportsRead, limits: Limits | None = None) -> Iterator[tuple[Entry, BinaryIO]]:
     """The entries of an uncompressed archive in order, each with its content.
 
     The content may be read until the next entry is asked for. Everything up to the end of ``stream`` is read,
@@ -50,7 +50,7 @@ def read_tar(stream: BinaryIO, limits: Limits | None = None) -> Iterator[tuple[E
 
 
 class _Reader:
-    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+    def __init__(self, stream: SupportsRead, limits: Limits) -> None:
         self._source = Source(stream, limits)
         self._limits = limits
         self._globals: Records = {}

@@ -2,20 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from typing import BinaryIO
+import queue
+import threading
+from typing import BinaryIO, Protocol
 
 from lifecycle.archive.errors import LimitExceeded, TruncatedArchive
 from lifecycle.archive.limits import Limits
 from lifecycle.archive.sparse import Segment
 
 _CHUNK = 1 << 20
+_AHEAD = 6  # blocks
+
+
+class SupportsRead(Protocol):
+    """What archives are read from."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class ReadAhead:
+    """A stream read by a thread of its own, a few blocks ahead: decompressing and hashing overlap with unpacking.
+
+    ``read`` gives a block of whatever size is at hand, nothing at the end; an error of the stream is raised where its
+    bytes would have been. A context manager: leaving it ends the thread. The stream stays the caller's.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._blocks: queue.Queue[bytes | BaseException] = queue.Queue(_AHEAD)
+        self._wanted = True
+        if (consumed := getattr(stream, "consumed", None)) is not None:
+            self.consumed = consumed
+        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+
+    def __enter__(self) -> ReadAhead:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wanted = False
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._blocks.get_nowait()  # makes room for one more block, which the thread then ends with
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while self._wanted:
+                block = self._stream.read(_CHUNK)
+                self._blocks.put(block)
+                if not block:
+                    return
+        except BaseException as error:
+            self._blocks.put(error)
+
+    def read(self, size: int = -1) -> bytes:
+        """The next block; empty at the end, and again after it."""
+        if not self._wanted:
+            return b""
+        block = self._blocks.get()
+        if isinstance(block, BaseException):
+            self._wanted = False
+            raise block
+        if not block:
+            self._wanted = False
+        return block
 
 
 class Source:
     """A stream with a buffer in front, that knows how much was taken from it."""
 
-    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+    def __init__(self, stream: SupportsRead, limits: Limits) -> None:
         self._stream = stream
         self._limits = limits
         self._buffer = b""

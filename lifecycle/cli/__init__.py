@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from types import FrameType
@@ -14,6 +15,7 @@ __all__ = ["main", "run"]
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    gc.set_threshold(50_000)  # a command lives briefly: looking for cycles while modules load only costs
     signal.signal(signal.SIGTERM, _on_sigterm)
     sys.exit(run())
 

@@ -31,6 +31,10 @@ class Destination(Protocol):
     parallel: bool
     """Whether several blobs may be put at once, from several threads."""
 
+    def has(self, top: Descriptor) -> bool:
+        """Whether this very image is there already under its name, as far as one look tells."""
+        ...
+
     def put_blob(self, descriptor: Descriptor, open_blob: Opener, origin: Reference | None) -> Put: ...
 
     def put_document(self, descriptor: Descriptor, raw: bytes, *, top: bool) -> None: ...
@@ -44,6 +48,9 @@ class Destination(Protocol):
 
 class _Plain:
     """A destination that needs nothing undone."""
+
+    def has(self, top: Descriptor) -> bool:
+        return False
 
     def __enter__(self) -> Destination:
         return self  # type: ignore[return-value]
@@ -140,6 +147,9 @@ class ArchiveDestination:
         for name in (b"blobs", b"blobs/sha256"):
             self._tar.add(Entry(name, Kind.DIR, 0o755))
 
+    def has(self, top: Descriptor) -> bool:
+        return False
+
     def put_blob(self, descriptor: Descriptor, open_blob: Opener, origin: Reference | None) -> Put:
         entry = Entry(_member(descriptor), Kind.FILE, 0o644, size=descriptor.size)
         self._tar.add(entry, lambda: _whole(open_blob(), descriptor))
@@ -173,6 +183,11 @@ class RegistryDestination(_Plain):
     def __init__(self, registry: Registry, ref: Reference) -> None:
         self._registry = registry
         self._ref = ref
+
+    def has(self, top: Descriptor) -> bool:
+        # A registry takes a manifest only when it has all that the manifest names.
+        found = self._registry.head(self._ref.with_default_tag())
+        return found is not None and found.digest == top.digest
 
     def put_blob(self, descriptor: Descriptor, open_blob: Opener, origin: Reference | None) -> Put:
         done = self._registry.push_blob(self._ref, descriptor, open_blob, origin)

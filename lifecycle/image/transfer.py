@@ -40,6 +40,9 @@ def transfer(source: Source, destination: Destination, sink: Sink, *, name: str)
     """
     with step(sink, f"save/{name}", f"Saving {name}") as progress, destination:
         documents, blobs = plan(source)
+        if destination.has(source.top):
+            progress.outcome, progress.detail = "reused", "the very image is there already"
+            return Transfer(source.top, (), (), tuple(blobs.values()))
         done = _move(source, destination, list(blobs.values()), progress)
         for descriptor, raw in documents:
             destination.put_document(descriptor, raw, top=descriptor.digest == source.top.digest)
