@@ -5,36 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from lifecycle import __version__
 from lifecycle.app.buildpacks import Chosen, choose_buildpacks
-from lifecycle.app.engine import open_engine, scratch
-from lifecycle.app.images import find_previous, resolve_builder, resolve_run_image
+from lifecycle.app.images import builder_at_hand, find_previous, resolve_builder, resolve_run_image
 from lifecycle.app.ports import Ports
 from lifecycle.archive import Profile
-from lifecycle.buildpack.target import BaseTarget
 from lifecycle.events import Message, step
 from lifecycle.image import Image
 from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
 from lifecycle.image.transfer import Transfer
 from lifecycle.oci import Reference
 from lifecycle.phases.analyze import RunImage, analyze
-from lifecycle.phases.cache import BuildCache
+from lifecycle.phases.cache import read_memo
 from lifecycle.phases.inputs import EPOCH, App, BuildInputs, Engine, ExportOptions, Limits, builder_owner
-from lifecycle.snapshot.base import Tree
 from lifecycle.source.descriptor import ProjectDescriptor, find_project_descriptor
-from lifecycle.source.directory import copy_directory
+from lifecycle.source.directory import copy_directory, digest_directory
 from lifecycle.source.ignore import EVERYTHING
-from lifecycle.source.place import open_source, parse_source
+from lifecycle.source.place import DirectorySource, open_source, parse_source
 
 if TYPE_CHECKING:
+    from lifecycle.buildpack.target import BaseTarget
     from lifecycle.phases.create import Created
     from lifecycle.phases.detect import Detected
+
+_KEY = "build "
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,68 +100,86 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
     """
     places = [parse_place(name) for name in (request.image, *request.tags)]
     push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
-    place = parse_source(request.detect.app)
-    with open_engine(ports) as engine, scratch(ports) as work, open_source(place, work, stdin=_stdin()) as source:
-        project = find_project_descriptor(source, request.detect.descriptor)
-        builder = resolve_builder(request.detect.builder or (project.builder if project else None), ports, engine)
-        run_image = resolve_run_image(request.detect.run_image, builder, push, ports)
-        previous = find_previous(request.previous_image, places[0], ports)
-        with (
-            _cache(request, places[0], ports) as cache,
-            _app(source, request.detect.app, project, builder, engine, ports) as app,
-            choose_buildpacks(request.detect.buildpacks, project, source) as chosen,
-        ):
-            if request.clear_cache:
-                cache.clear()
-            key = _key(request, app, builder, run_image, chosen, project)
-            image, created = previous, None
-            if previous is None or cache.memo.get(key) != str(previous.digest):
-                for target in push:
-                    ports.registry.check_push(target.ref)
-                image, created = _build_anew(
-                    request, project, app, builder, run_image, previous, chosen, cache, key, engine
-                )
-            else:
-                ports.sink.emit(Message("Nothing changed since the last build: no buildpack needs to run."))
-        assert image is not None
+    with ports.store.hold():
+        image, created = _find_unchanged(request, places[0], push, ports), None
+        if image is None:
+            image, created = _build_anew(request, places[0], push, ports)
+        else:
+            ports.sink.emit(Message("Nothing changed since the last build: no buildpack needs to run."))
         sent = [_keep(image, place, bool(push), ports) for place in places]
         sent += [Sent(place, send(image, place, ports.images(), ports.sink), pushed=True) for place in push]
     return BuildResult(image, tuple(sent), created)
 
 
+def _find_unchanged(request: BuildRequest, place: Place, push: Sequence[RegistryPlace], ports: Ports) -> Image | None:
+    """The last build's image, when it is what building now would give; found by reading alone.
+
+    Nothing is started or entered for it, and nothing said: when it fails, the build itself will tell why.
+    """
+    source = parse_source(request.detect.app)
+    if request.clear_cache or request.no_cache or not isinstance(source, DirectorySource):
+        return None
+    memo = read_memo(_cache_directory(request, place, ports))
+    if not any(key.startswith(_KEY) for key in memo):
+        return None
+    project = find_project_descriptor(source.path, request.detect.descriptor)
+    builder = builder_at_hand(request.detect.builder or (project.builder if project else None), ports)
+    previous = find_previous(request.previous_image, place, ports)
+    if builder is None or previous is None:
+        return None
+    run_image = resolve_run_image(request.detect.run_image, builder, push, ports)
+    content = str(digest_directory(source.path, filter=project.filter if project else EVERYTHING))
+    with choose_buildpacks(request.detect.buildpacks, project, source.path) as chosen:
+        key = _key(request, content, builder, run_image, chosen, project)
+    return previous if key and memo.get(key) == str(previous.digest) else None
+
+
 def _build_anew(
-    request: BuildRequest,
-    project: ProjectDescriptor | None,
-    app: App,
-    builder: Image,
-    run_image: RunImage,
-    previous: Image | None,
-    chosen: Chosen,
-    cache: BuildCache,
-    key: str,
-    engine: Engine,
+    request: BuildRequest, place: Place, push: Sequence[RegistryPlace], ports: Ports
 ) -> tuple[Image, Created]:
-    """Run the phases."""
+    """Open the engine and run the phases."""
+    from lifecycle.app.engine import open_engine, scratch
+    from lifecycle.phases.cache import BuildCache
     from lifecycle.phases.create import create
 
-    analyzed = analyze(run_image, previous)
-    options = ExportOptions(
-        profile=request.profile,
-        default_process=request.default_process,
-        created=request.created,
-        labels=request.labels,
-        annotations=request.annotations,
-        sbom_dir=request.sbom_dir,
-        lifecycle_version=builder.config.labels.get("io.buildpacks.lifecycle.version", ""),
-    )
-    inputs = _inputs(request.detect, builder, app, analyzed.target, project, chosen)
-    created = create(inputs, options, analyzed, cache, engine, key)
+    source_place = parse_source(request.detect.app)
+    with (
+        open_engine(ports) as engine,
+        scratch(ports) as work,
+        open_source(source_place, work, stdin=_stdin()) as source,
+    ):
+        project = find_project_descriptor(source, request.detect.descriptor)
+        builder = resolve_builder(request.detect.builder or (project.builder if project else None), ports, engine)
+        run_image = resolve_run_image(request.detect.run_image, builder, push, ports)
+        for target in push:
+            ports.registry.check_push(target.ref)
+        analyzed = analyze(run_image, find_previous(request.previous_image, place, ports))
+        directory = work / "cache" if request.no_cache else _cache_directory(request, place, ports)
+        with (
+            BuildCache(directory, _repository(place)) as cache,
+            choose_buildpacks(request.detect.buildpacks, project, source) as chosen,
+        ):
+            app = _app(source, request.detect.app, project, builder, engine, work)
+            if request.clear_cache:
+                cache.clear()
+            options = ExportOptions(
+                profile=request.profile,
+                default_process=request.default_process,
+                created=request.created,
+                labels=request.labels,
+                annotations=request.annotations,
+                sbom_dir=request.sbom_dir,
+                lifecycle_version=builder.config.labels.get("io.buildpacks.lifecycle.version", ""),
+            )
+            inputs = _inputs(request.detect, builder, app, analyzed.target, project, chosen)
+            key = _key(request, app.key, builder, run_image, chosen, project)
+            created = create(inputs, options, analyzed, cache, engine, key)
     return created.exported.image, created
 
 
 def _key(
     request: BuildRequest,
-    app: App,
+    content: str,
     builder: Image,
     run_image: RunImage,
     chosen: Chosen,
@@ -176,7 +193,7 @@ def _key(
         return ""
     parts = {
         "pylife": __version__,
-        "app": app.key,
+        "app": content,
         "builder": str(builder.digest),
         "run image": f"{run_image.reference} {run_image.name} {run_image.mirrors}",
         "buildpacks": [chosen.entries, chosen.pre, chosen.post],
@@ -188,11 +205,12 @@ def _key(
         "compression": request.profile.name,
     }
     text = json.dumps(parts, sort_keys=True).encode(errors="surrogateescape")
-    return f"build {hashlib.sha256(text).hexdigest()}"
+    return f"{_KEY}{hashlib.sha256(text).hexdigest()}"
 
 
 def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
     """Detection alone: which group wins, and the story of every group that was tried."""
+    from lifecycle.app.engine import open_engine, scratch
     from lifecycle.phases.create import workplace
     from lifecycle.phases.detect import detect
 
@@ -202,9 +220,9 @@ def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
         builder = resolve_builder(request.builder or (project.builder if project else None), ports, engine)
         target = analyze(resolve_run_image(request.run_image, builder, (), ports), None).target
         with (
-            _app(source, request.app, project, builder, engine, ports) as app,
             choose_buildpacks(request.buildpacks, project, source) as chosen,
         ):
+            app = _app(source, request.app, project, builder, engine, work)
             inputs = _inputs(request, builder, app, target, project, chosen)
             with workplace(inputs, (), engine) as root:
                 return detect(root.order, root.lookup, root.context, root.runner, ports.sink)
@@ -227,17 +245,15 @@ def _keep(image: Image, place: Place, lazy: bool, ports: Ports) -> Sent:
     return Sent(kept, send(image, kept, ports.images(), ports.sink, lazy=lazy))
 
 
-@contextmanager
-def _cache(request: BuildRequest, place: Place, ports: Ports) -> Iterator[BuildCache]:
-    """The cache of the image's repository, or the one named; with --no-cache an empty one that is thrown away."""
-    if request.no_cache:
-        with scratch(ports) as directory, BuildCache(directory) as cache:
-            yield cache
-        return
-    owner = place.ref.name if isinstance(place, RegistryPlace | StorePlace) else ""
-    key = hashlib.sha256((owner or str(place)).encode()).hexdigest()[:16]
-    with BuildCache(request.cache or ports.caches / key, owner) as cache:
-        yield cache
+def _repository(place: Place) -> str:
+    """The name that the tags of an image share; empty for an image in a file or directory."""
+    return place.ref.name if isinstance(place, RegistryPlace | StorePlace) else ""
+
+
+def _cache_directory(request: BuildRequest, place: Place, ports: Ports) -> Path:
+    """The cache of the image's repository, or the one named."""
+    key = hashlib.sha256((_repository(place) or str(place)).encode()).hexdigest()[:16]
+    return request.cache or ports.caches / key
 
 
 def _stdin() -> BinaryIO | None:
@@ -245,24 +261,23 @@ def _stdin() -> BinaryIO | None:
     return sys.stdin.buffer if sys.stdin is not None else None
 
 
-@contextmanager
-def _app(
-    source: Path, name: str, project: ProjectDescriptor | None, builder: Image, engine: Engine, ports: Ports
-) -> Iterator[App]:
+def _app(source: Path, name: str, project: ProjectDescriptor | None, builder: Image, engine: Engine, work: Path) -> App:
     """A copy of the source that belongs to the build's user; the source itself is only read."""
+    from lifecycle.snapshot.base import Tree
+
     owner = builder_owner(builder, engine.rung)
-    with scratch(ports) as directory:
-        at = engine.layout.app
-        with step(engine.sink, "source", f"Copy the source {name}") as told:
-            copied = copy_directory(
-                source,
-                directory / at.lstrip("/"),
-                owner=owner.chown,
-                filter=project.filter if project else EVERYTHING,
-                sink=engine.sink,
-            )
-            told.detail = f"{copied.files} files"
-        yield App(Tree(directory, at), str(copied.digest))
+    directory, at = work / "app", engine.layout.app
+    directory.mkdir()
+    with step(engine.sink, "source", f"Copy the source {name}") as told:
+        copied = copy_directory(
+            source,
+            directory / at.lstrip("/"),
+            owner=owner.chown,
+            filter=project.filter if project else EVERYTHING,
+            sink=engine.sink,
+        )
+        told.detail = f"{copied.files} files"
+    return App(Tree(directory, at), str(copied.digest))
 
 
 def _inputs(

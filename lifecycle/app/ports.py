@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lifecycle.app.settings import Settings
 from lifecycle.events import NullSink, Sink
 
 if TYPE_CHECKING:
     from lifecycle.image.ports import Ports as ImagePorts
+    from lifecycle.image.ports import Registry
     from lifecycle.registry import RegistryClient, RegistrySettings
     from lifecycle.store import LocalStore
 
@@ -73,7 +75,8 @@ class Ports:
         from lifecycle.image.ports import Ports as ImagePorts
 
         profile = Profile.parse(self.settings.compression.value)
-        return ImagePorts(self.store, None if offline else self.registry, profile)
+        registry = None if offline else cast("Registry", _OnDemand(lambda: self.registry))
+        return ImagePorts(self.store, registry, profile)
 
     def close(self) -> None:
         """Close what was opened; idempotent."""
@@ -87,6 +90,16 @@ class Ports:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+class _OnDemand:
+    """Stands for a port until one of its methods is asked for: most acts on local images never need a registry."""
+
+    def __init__(self, open_port: Callable[[], object]) -> None:
+        self._open = open_port
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._open(), name)
 
 
 def registry_settings(settings: Settings) -> RegistrySettings:

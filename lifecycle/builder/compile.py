@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lifecycle.builder.share import launcher_sources
 from lifecycle.errors import PylifeError
 from lifecycle.events import Sink, step
 from lifecycle.image import Image
-from lifecycle.sandbox import RunResult, RunSpec
-from lifecycle.sandbox.run import OnLine
-from lifecycle.snapshot import Snapshotter
-from lifecycle.store import LocalStore
+
+if TYPE_CHECKING:
+    from lifecycle.sandbox import RunResult, RunSpec
+    from lifecycle.sandbox.run import OnLine
+    from lifecycle.snapshot import Snapshotter
+    from lifecycle.store import LocalStore
 
 _FLAGS = (
     "-std=c11 -D_GNU_SOURCE -Os -static -s -ffunction-sections -fdata-sections -Wl,--gc-sections -Wl,--build-id=none"
@@ -59,6 +61,8 @@ class Workshop(Protocol):
 
 def compile_launcher(build_image: Image, workshop: Workshop) -> bytes:
     """The launcher as a static executable: the same bytes from the same build image. Raises CannotCompile."""
+    from lifecycle.sandbox import RunSpec
+
     tail: deque[str] = deque(maxlen=20)
     for layer in build_image.layers:
         if not workshop.snapshotter.has(layer.diff_id):

@@ -68,6 +68,12 @@ def ensure_default_builder(
         return current or make_builder(definition, ref, workshop, registry=registry, mirror=mirror)
 
 
+def current_builder(file: str | Path | None, store: LocalStore) -> Image | None:
+    """What ``ensure_default_builder`` gives, when nothing has to be made for it."""
+    definition = load_builder(Path(file) if file else shared("builder.toml"))
+    return _current(definition, builder_reference(definition), store)
+
+
 def make_builder(
     definition: BuilderDefinition,
     ref: Reference,

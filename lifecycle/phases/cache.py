@@ -195,6 +195,15 @@ class BuildCache:
             os.close(descriptor)
 
 
+def read_memo(directory: Path) -> dict[str, str]:
+    """What the last build wants remembered, read without holding anything; empty when there is nothing to read."""
+    try:
+        body = json.loads((directory / "cache.json").read_bytes())
+        return dict(body["memo"]) if body["format"] == FORMAT else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def cache_owner(directory: Path) -> str:
     """What a cache directory is for, empty when it does not say."""
     try:

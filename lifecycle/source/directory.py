@@ -79,6 +79,13 @@ def copy_directory(
     )
 
 
+def digest_directory(source: Path, *, filter: Filter = EVERYTHING) -> Digest:
+    """The digest that ``copy_directory`` gives, by reading alone."""
+    copy = _Copy(os.fsencode(source), None, None, filter)
+    copy.tree()
+    return Digest("sha256", copy.digest.hexdigest())
+
+
 def _shown(name: bytes) -> str:
     return name.decode(errors="backslashreplace")
 
@@ -108,10 +115,13 @@ class _Directory:
 
 @dataclass(slots=True)
 class _Copy:
-    """The state of one copy. Directories are made when the first thing in them is taken, or they are themselves."""
+    """The state of one copy. Directories are made when the first thing in them is taken, or they are themselves.
+
+    Without a ``target`` nothing is made: what would be copied is only read and counted.
+    """
 
     root: bytes
-    target: bytes
+    target: bytes | None
     owner: tuple[int, int] | None
     filter: Filter
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
@@ -125,7 +135,7 @@ class _Copy:
     made: dict[bytes, os.stat_result] = field(default_factory=dict)
 
     def tree(self) -> None:
-        own = os.stat(self.target)
+        own = os.stat(self.target) if self.target is not None else None
         stack = [_Directory(b"", True, os.stat(self.root), self._names(b""))]
         while stack:
             here = stack[-1]
@@ -134,7 +144,7 @@ class _Copy:
                 continue
             name = here.name + b"/" + here.todo.pop() if here.name else here.todo.pop()
             status = self._stat(name)
-            if (status.st_dev, status.st_ino) == (own.st_dev, own.st_ino):
+            if own is not None and (status.st_dev, status.st_ino) == (own.st_dev, own.st_ino):
                 self.skipped.append((name, "the copy itself"))
                 continue
             is_dir = stat.S_ISDIR(status.st_mode)
@@ -145,12 +155,15 @@ class _Copy:
                 self._entry(name, status)
             if inside:
                 stack.append(_Directory(name, taken, status, self._names(name)))
+        if self.target is None:
+            return
         for name, status in reversed(self.made.items()):  # children before parents: making one changes its parent
             place = self._place(name)
             os.chmod(place, stat.S_IMODE(status.st_mode))
             os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
     def _place(self, name: bytes) -> bytes:
+        assert self.target is not None
         return os.path.join(self.target, name)
 
     def _fail(self, name: bytes, error: OSError) -> Exception:
@@ -190,10 +203,11 @@ class _Copy:
     def _directory(self, name: bytes, status: os.stat_result) -> None:
         if name in self.made:
             return
-        place = self._place(name)
-        os.mkdir(place, 0o700)
-        if self.owner is not None:
-            os.chown(place, *self.owner)
+        if self.target is not None:
+            place = self._place(name)
+            os.mkdir(place, 0o700)
+            if self.owner is not None:
+                os.chown(place, *self.owner)
         self.made[name] = status
         self.directories += 1
         self._record(b"dir", name, stat.S_IMODE(status.st_mode), b"")
@@ -203,11 +217,12 @@ class _Copy:
             to = os.readlink(os.path.join(self.root, name))
         except OSError as error:
             raise self._fail(name, error) from error
-        place = self._place(name)
-        os.symlink(to, place)
-        if self.owner is not None:
-            os.lchown(place, *self.owner)
-        os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns), follow_symlinks=False)
+        if self.target is not None:
+            place = self._place(name)
+            os.symlink(to, place)
+            if self.owner is not None:
+                os.lchown(place, *self.owner)
+            os.utime(place, ns=(status.st_mtime_ns, status.st_mtime_ns), follow_symlinks=False)
         leads = os.path.normpath(os.path.join(os.path.dirname(name), to))
         if to.startswith(b"/") or leads == b".." or leads.startswith(b"../"):
             self.outward.append(name)
@@ -220,7 +235,8 @@ class _Copy:
         self.files += 1
         if status.st_nlink > 1 and identity in self.inodes:
             first, content = self.inodes[identity]
-            os.link(self._place(first), self._place(name), follow_symlinks=False)
+            if self.target is not None:
+                os.link(self._place(first), self._place(name), follow_symlinks=False)
             self._record(b"file", name, mode, content)
             return
         content, size = self._contents(name, mode, status)
@@ -240,6 +256,8 @@ class _Copy:
             now = os.fstat(fd)
             if not stat.S_ISREG(now.st_mode):
                 raise SourceChanged(f"{_shown(name)} changed its kind while it was copied")
+            if self.target is None:
+                return self._bytes(name, fd, None, now), now.st_size
             out = os.open(self._place(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 content = self._bytes(name, fd, out, now)
@@ -253,7 +271,7 @@ class _Copy:
             os.close(fd)
         return content, now.st_size
 
-    def _bytes(self, name: bytes, fd: int, out: int, status: os.stat_result) -> bytes:
+    def _bytes(self, name: bytes, fd: int, out: int | None, status: os.stat_result) -> bytes:
         """Chunk by chunk; a chunk of zeros is neither written nor hashed, so a hole and written zeros are the same."""
         size = status.st_size
         sparse = status.st_blocks * 512 < size
@@ -277,9 +295,10 @@ class _Copy:
             if chunk != _ZEROS[: len(chunk)]:
                 content.update(b"@%d:" % offset)
                 content.update(chunk)
-                written = 0
-                while written < len(chunk):
+                written = 0 if out is not None else len(chunk)
+                while out is not None and written < len(chunk):
                     written += os.pwrite(out, chunk[written:] if written else chunk, offset + written)
             offset += len(chunk)
-        os.ftruncate(out, size)
+        if out is not None:
+            os.ftruncate(out, size)
         return content.digest()

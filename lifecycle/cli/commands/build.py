@@ -66,17 +66,15 @@ def build(session: Session, /, **options: object) -> None:
     only read. A second build reuses every layer that did not change.
     """
     from lifecycle.app.build import build as build_image
-    from lifecycle.app.report import write_reports
 
     began = time.monotonic()
     request = _request(session, dict(options))
     result = build_image(request, session.ports)
-    write_reports(
-        result,
-        report=options["report"],  # type: ignore[arg-type]
-        digest_file=options["digest_file"],  # type: ignore[arg-type]
-        metadata_file=options["metadata_file"],  # type: ignore[arg-type]
-    )
+    files = {name: options[name] for name in ("report", "digest_file", "metadata_file") if options[name] is not None}
+    if files:
+        from lifecycle.app.report import write_reports
+
+        write_reports(result, **files)  # type: ignore[arg-type]
     session.renderer.emit(_summary(request, result, time.monotonic() - began))
     session.print(f"{result.name}@{result.image.digest}")
 
