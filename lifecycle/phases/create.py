@@ -58,18 +58,21 @@ class Created:
     exported: Exported
 
 
-def is_pure(detected: Detected, lookup: Lookup) -> bool:
+def is_pure(detected: Detected, lookup: Lookup, env: Mapping[str, str]) -> bool:
     """True when every buildpack that was asked promises that the same inputs give the same image.
 
-    A buildpack says so with ``pure = true`` in ``[metadata.pylife]`` of its buildpack.toml.
+    A buildpack says so with ``pure = true`` in ``[metadata.pylife]`` of its buildpack.toml, and with ``impure-with`` =
+    ["NAME=value"] under which variables the promise does not hold.
     """
     asked = {replace(item.element, optional=False) for result in detected.tried for item in result.detections}
-    return all(_promises(lookup(element).metadata) for element in asked)
+    return all(_promises(lookup(element).metadata, env) for element in asked)
 
 
-def _promises(metadata: Mapping[str, Any]) -> bool:
+def _promises(metadata: Mapping[str, Any], env: Mapping[str, str]) -> bool:
     own = metadata.get("pylife")
-    return isinstance(own, Mapping) and own.get("pure") is True
+    if not isinstance(own, Mapping) or own.get("pure") is not True:
+        return False
+    return not any(f"{name}={value}" in own.get("impure-with", ()) for name, value in env.items())
 
 
 @contextmanager
@@ -143,7 +146,7 @@ def create(
         if options.sbom_dir is not None:
             _copy_sboms(place.context.root, engine.layout, options.sbom_dir)
         kept = _keep(built, restoration, exported, cache, place, engine)
-        pure = bool(key) and is_pure(detected, place.lookup)
+        pure = bool(key) and is_pure(detected, place.lookup, inputs.env)
     cache.save(kept, {**exported.memo, **({key: str(exported.image.digest)} if pure else {})})
     return Created(detected, restoration, built, exported)
 
