@@ -15,17 +15,17 @@ from lifecycle.app.buildpacks import Chosen, choose_buildpacks
 from lifecycle.app.images import builder_at_hand, find_previous, resolve_builder, resolve_run_image
 from lifecycle.app.ports import Ports
 from lifecycle.archive import Profile
-from lifecycle.events import Message, step
+from lifecycle.events import Message, Sink, step
 from lifecycle.image import Image
 from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
 from lifecycle.image.transfer import Transfer
 from lifecycle.oci import Reference
 from lifecycle.phases.analyze import RunImage, analyze
 from lifecycle.phases.cache import read_memo
-from lifecycle.phases.inputs import EPOCH, App, BuildInputs, Engine, ExportOptions, Limits, builder_owner
+from lifecycle.phases.inputs import EPOCH, BuildInputs, Engine, ExportOptions, Limits, builder_owner
 from lifecycle.source.descriptor import ProjectDescriptor, find_project_descriptor
 from lifecycle.source.directory import copy_directory, digest_directory
-from lifecycle.source.ignore import EVERYTHING
+from lifecycle.source.ignore import EVERYTHING, Filter
 from lifecycle.source.place import DirectorySource, open_source, parse_source
 
 if TYPE_CHECKING:
@@ -159,7 +159,6 @@ def _build_anew(
             BuildCache(directory, _repository(place)) as cache,
             choose_buildpacks(request.detect.buildpacks, project, source) as chosen,
         ):
-            app = _app(source, request.detect.app, project, builder, engine, work)
             if request.clear_cache:
                 cache.clear()
             options = ExportOptions(
@@ -171,9 +170,15 @@ def _build_anew(
                 sbom_dir=request.sbom_dir,
                 lifecycle_version=builder.config.labels.get("io.buildpacks.lifecycle.version", ""),
             )
-            inputs = _inputs(request.detect, builder, app, analyzed.target, project, chosen)
-            key = _key(request, app.key, builder, run_image, chosen, project)
-            created = create(inputs, options, analyzed, cache, engine, key)
+            inputs = _inputs(request.detect, source, builder, analyzed.target, project, chosen, engine)
+            created = create(
+                inputs,
+                options,
+                analyzed,
+                cache,
+                engine,
+                lambda content: _key(request, content, builder, run_image, chosen, project),
+            )
     return created.exported.image, created
 
 
@@ -222,8 +227,7 @@ def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
         with (
             choose_buildpacks(request.buildpacks, project, source) as chosen,
         ):
-            app = _app(source, request.app, project, builder, engine, work)
-            inputs = _inputs(request, builder, app, target, project, chosen)
+            inputs = _inputs(request, source, builder, target, project, chosen, engine)
             with workplace(inputs, (), engine) as root:
                 return detect(root.order, root.lookup, root.context, root.runner, ports.sink)
 
@@ -261,36 +265,37 @@ def _stdin() -> BinaryIO | None:
     return sys.stdin.buffer if sys.stdin is not None else None
 
 
-def _app(source: Path, name: str, project: ProjectDescriptor | None, builder: Image, engine: Engine, work: Path) -> App:
-    """A copy of the source that belongs to the build's user; the source itself is only read."""
-    from lifecycle.snapshot.base import Tree
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The app's directory, its filter, and whose the copy shall be."""
 
-    owner = builder_owner(builder, engine.rung)
-    directory, at = work / "app", engine.layout.app
-    directory.mkdir()
-    with step(engine.sink, "source", f"Copy the source {name}") as told:
-        copied = copy_directory(
-            source,
-            directory / at.lstrip("/"),
-            owner=owner.chown,
-            filter=project.filter if project else EVERYTHING,
-            sink=engine.sink,
-        )
-        told.detail = f"{copied.files} files"
-    return App(Tree(directory, at), str(copied.digest))
+    directory: Path
+    name: str
+    filter: Filter
+    owner: tuple[int, int] | None
+    sink: Sink
+
+    def copy_to(self, directory: Path) -> str:
+        with step(self.sink, "source", f"Copy the source {self.name}") as told:
+            copied = copy_directory(self.directory, directory, owner=self.owner, filter=self.filter, sink=self.sink)
+            told.detail = f"{copied.files} files"
+        return str(copied.digest)
 
 
 def _inputs(
     request: DetectRequest,
+    source: Path,
     builder: Image,
-    app: App,
     target: BaseTarget,
     project: ProjectDescriptor | None,
     chosen: Chosen,
+    engine: Engine,
 ) -> BuildInputs:
+    taken = project.filter if project else EVERYTHING
+    owner = builder_owner(builder, engine.rung)
     return BuildInputs(
         builder=builder,
-        app=app,
+        source=_Source(source, request.app, taken, owner.chown, engine.sink),
         target=target,
         env={**(project.env if project else {}), **request.env},
         chosen=chosen.entries,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,13 +34,19 @@ from lifecycle.phases.restore import Restoration, choose, write_metadata
 from lifecycle.phases.runner import SandboxRunner
 from lifecycle.platform.files import load_order
 from lifecycle.snapshot import Root, Tree
+from lifecycle.snapshot.copying import Stamp, stamps
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A build root with everything in place for buildpacks to run."""
+    """A build root with everything in place for buildpacks to run.
+
+    ``content`` is the digest of the app as copied, ``stamps`` what its files looked like then.
+    """
 
     root: Root
+    content: str
+    stamps: Mapping[str, Stamp]
     context: Context
     runner: SandboxRunner
     lookup: Lookup
@@ -77,7 +83,7 @@ def _promises(metadata: Mapping[str, Any], env: Mapping[str, str]) -> bool:
 
 @contextmanager
 def workplace(inputs: BuildInputs, trees: Sequence[Tree], engine: Engine) -> Iterator[Workplace]:
-    """A build root of the builder, the app and ``trees``, removed when the block ends."""
+    """A build root of the builder and ``trees``, the app copied into it, removed when the block ends."""
     owner = builder_owner(inputs.builder, engine.rung)
     layout, snapshotter = engine.layout, engine.snapshotter
     with step(engine.sink, "prepare", "Prepare the build root") as told:
@@ -87,12 +93,14 @@ def workplace(inputs: BuildInputs, trees: Sequence[Tree], engine: Engine) -> Ite
             snapshotter.unpack(layer.diff_id, layer.uncompressed)
         told.detail = f"{len(missing)} layers unpacked" if missing else ""
         below = [layer.diff_id for layer in inputs.builder.layers]
-        root = snapshotter.prepare(below, [inputs.app.tree, *trees], writer_uid=owner.uid)
+        root = snapshotter.prepare(below, trees, writer_uid=owner.uid)
     try:
         inside = BuildRoot(root.path)
         context = _context(inputs, inside, layout, owner)
         for place in (layout.app, layout.layers):
             inside.make_dirs(place, owner=owner.chown)
+        app = Path(inside.host(layout.app))
+        content = inputs.source.copy_to(app)
         _write_platform(inputs, inside, layout)
         _add_buildpacks(inputs, inside, layout)
         stores = (
@@ -101,17 +109,23 @@ def workplace(inputs: BuildInputs, trees: Sequence[Tree], engine: Engine) -> Ite
         )
         order = _order(inputs, inside, stores[0])
         runner = SandboxRunner(engine.sandbox, root.path, owner, inputs.limits)
-        yield Workplace(root, context, runner, lookup_in(*stores), order, owner)
+        yield Workplace(root, content, stamps(str(app)), context, runner, lookup_in(*stores), order, owner)
     finally:
         root.close()
 
 
 def create(
-    inputs: BuildInputs, options: ExportOptions, analyzed: Analyzed, cache: BuildCache, engine: Engine, key: str = ""
+    inputs: BuildInputs,
+    options: ExportOptions,
+    analyzed: Analyzed,
+    cache: BuildCache,
+    engine: Engine,
+    key_of: Callable[[str], str] = lambda content: "",
 ) -> Created:
     """Detect, restore, build, export; then keep what the buildpacks want kept. The cache must be open.
 
-    ``key`` names everything that the image depends on: when all buildpacks are pure, the cache remembers what it gave.
+    ``key_of`` gives, for the digest of the app's content, a name for everything that the image depends on (empty for
+    none): when all buildpacks are pure, the cache remembers under it what came out.
     """
     if cache.discarded:
         engine.sink.emit(Message(f"The build cache is started afresh: {cache.discarded}", "warning"))
@@ -127,7 +141,8 @@ def create(
                 analyzed=analyzed,
                 kept=restoration.kept,
                 memo=cache.memo,
-                app_key=f"{inputs.app.key} {options.profile.name} {place.owner.uid}:{place.owner.gid}",
+                app_key=f"{place.content} {options.profile.name} {place.owner.uid}:{place.owner.gid}",
+                app_untouched=stamps(place.context.root.host(engine.layout.app)) == place.stamps,
                 launcher_version=LauncherVersion(options.lifecycle_version),
                 platform_api=inputs.platform_api,
                 profile=options.profile,
@@ -146,6 +161,7 @@ def create(
         if options.sbom_dir is not None:
             _copy_sboms(place.context.root, engine.layout, options.sbom_dir)
         kept = _keep(built, restoration, exported, cache, place, engine)
+        key = key_of(place.content)
         pure = bool(key) and is_pure(detected, place.lookup, inputs.env)
     cache.save(kept, {**exported.memo, **({key: str(exported.image.digest)} if pure else {})})
     return Created(detected, restoration, built, exported)

@@ -53,13 +53,16 @@ class NoSuchProcess(PylifeError):
 
 @dataclass(frozen=True, slots=True)
 class ExportInputs:
-    """Everything the app image is made of. ``app_key`` names the app's content as copied, for reuse of its layer."""
+    """Everything the app image is made of. ``app_key`` names the app's content as copied; while it is
+    ``app_untouched``, that is enough to find its layer again.
+    """
 
     built: Built
     analyzed: Analyzed
     kept: Mapping[str, KeptLayer]
     memo: Mapping[str, str]
     app_key: str
+    app_untouched: bool
     launcher_version: LauncherVersion
     platform_api: Api
     profile: Profile
@@ -135,7 +138,7 @@ def export(inputs: ExportInputs, root: Root, layout: Layout, owner: Owner, store
         dialect=base.dialect,
         annotations=dict(inputs.annotations),
     )
-    memo = {inputs.app_key: str(diff_ids["app"])} if writer.app_untouched else {}
+    memo = {inputs.app_key: str(diff_ids["app"])} if inputs.app_untouched else {}
     return Exported(
         image,
         tuple(item.layer for item in made.values() if not item.reused),
@@ -164,7 +167,6 @@ class _Writer:
         self.owner = owner
         self.store = store
         self.pool = pool
-        self.app_untouched = not root.changed(layout.app)
 
     def buildpack_layer(self, action: ExportAction) -> tuple[ExportAction, Future[_Made]]:
         """A launch layer: reused from the previous image, proven unchanged since the cache, or written."""
@@ -189,7 +191,7 @@ class _Writer:
         """The slices in order, and the rest of the app."""
         slices = [item.paths for item in self.inputs.built.launch.slices]
         remembered = self.inputs.memo.get(self.inputs.app_key)
-        if self.app_untouched and not slices and remembered:
+        if self.inputs.app_untouched and not slices and remembered:
             known = self._known(Digest.parse(remembered))
             if known is not None:
                 return [], self.pool.submit(lambda: _Made(known, True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lifecycle.archive import Profile
 from lifecycle.buildpack.api import Api
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lifecycle.buildpack.target import BaseTarget
     from lifecycle.image import Image
     from lifecycle.sandbox import Mount, Rung, Sandbox
-    from lifecycle.snapshot import Snapshotter, Tree
+    from lifecycle.snapshot import Snapshotter
     from lifecycle.store import LocalStore
 
 EPOCH = 315532801
@@ -51,12 +51,12 @@ class Limits:
     mounts: tuple[Mount, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class App:
-    """The app's source as copied for this build: a tree that contains it under its path, and its content's name."""
+class Source(Protocol):
+    """The app's source: copied into a build root, never written to."""
 
-    tree: Tree
-    key: str
+    def copy_to(self, directory: Path) -> str:
+        """Copy what takes part in the build into ``directory``, which exists; returns the content's digest."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class BuildInputs:
     """
 
     builder: Image
-    app: App
+    source: Source
     target: BaseTarget
     env: Mapping[str, str] = field(default_factory=dict)
     chosen: tuple[str, ...] = ()

@@ -287,3 +287,19 @@ def test_an_inline_buildpack_of_project_toml_runs(pylife, app, image_name):
     assert "inline hello" in done.err
     listing = pylife("run", image_name, "--entrypoint", "cat", "--", "listing.txt").out
     assert "hello.txt" in listing and "secret.txt" not in listing
+
+
+def test_directories_of_the_app_and_of_restored_layers_can_be_renamed(pylife, app, buildpack, image_name):
+    (app / "old").mkdir()
+    (app / "old" / "file").write_text("moved\n")
+    build = (
+        'python3 -c \'import os; os.rename("old", "new")\'\n'
+        'cd "$CNB_LAYERS_DIR"; if [ -d kept ]; then mv kept aside; mv aside kept; fi\n'
+        + layer("kept", launch=True, cache=True)
+        + "mkdir -p kept/a; echo x >> kept/a/log\n"
+        + web("cat new/file /layers/acme_mover/kept/a/log")
+    )
+    pack = buildpack("acme/mover", build=build)
+    for count in (1, 2, 3):
+        pylife("build", "-q", "--app", app, "--image", image_name, "--buildpack", pack)
+        assert pylife("run", image_name).out == "moved\n" + "x\n" * count

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 from contextlib import closing
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def test_a_change_of_one_template_sends_one_small_layer_and_no_change_sends_none
     assert unchanged["digest"] == first["digest"]
     assert (unchanged["new"], unchanged["bytes_sent"]) == ([], 0)
     template = next(path for path in sorted(app.rglob("*.html")))
-    template.write_text(template.read_text() + "<!-- changed -->\n")
+    template.write_text(f"{template.read_text()}<!-- {uuid.uuid4()} -->\n")
     changed = build()
     assert len(changed["new"]) == 1
     assert changed["bytes_sent"] < 50_000
@@ -212,3 +213,19 @@ def test_rebase_exchanges_the_base_and_keeps_the_app(pylife, reference_digest):
     assert json.loads(done.out)[0]["changed"] is False
     assert before["digest"] == reference_digest
     assert Path(pylife.home).is_dir()
+
+
+def test_a_requirement_added_later_is_installed_from_the_cache_and_a_wrong_one_named(pylife, tmp_path):
+    app = tmp_path / "flask"
+    shutil.copytree(REPOSITORY / "samples" / "python-flask", app)
+    pylife("build", "-q", "--app", app, "--image", "test-growing")
+    requirements = app / "requirements.txt"
+    before = requirements.read_text()
+    requirements.write_text(before + "\nsix\n")
+    done = pylife("build", "--app", app, "--image", "test-growing")
+    assert "+ six==" in done.err
+    requirements.write_text(before + "\nno-such-package-of-ours==9\n")
+    wrong = pylife("build", "--app", app, "--image", "test-growing", code=51)
+    assert "no-such-package-of-ours" in wrong.err and "python." in wrong.err
+    assert "Traceback" not in wrong.err
+    pylife("rmi", "test-growing")

@@ -133,7 +133,7 @@ def _install(
     old = layer.path + ".old"
     shutil.rmtree(old, ignore_errors=True)
     if os.path.isdir(layer.path):
-        os.rename(layer.path, old)
+        shutil.move(layer.path, old)  # a rename, or a copy where the restored layer lies on a file system of its own
     before = _source_entries(wanted)
     try:
         create = [program, "venv", "--quiet", "--python", python, "--no-project", layer.path]
