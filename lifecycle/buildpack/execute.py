@@ -45,7 +45,7 @@ class BuildpackFailed(PylifeError):
 
     code = "buildpack.build-failed"
     exit_code = 51
-    fix = "Read what the buildpack printed above: it names the cause. With --keep-failed the build's root is kept."
+    fix = "Read what the buildpack printed above: it names the cause. Build again with -v to see more."
 
 
 class MissingExecutable(PylifeError):

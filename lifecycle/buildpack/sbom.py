@@ -107,11 +107,13 @@ def write_legacy_sboms(
         root.write(f"{layers_dir}/sbom/{kind}/sbom.legacy.json", text.encode())
 
 
-def restore_sboms(root: BuildRoot, layers_dir: str, group: Iterable[GroupElement]) -> tuple[str, ...]:
+def restore_sboms(
+    root: BuildRoot, layers_dir: str, group: Iterable[GroupElement], owner: tuple[int, int] | None = None
+) -> tuple[str, ...]:
     """Give the layers of ``group`` their SBOM files back from ``<layers>/sbom``, which is then deleted.
 
     Cache files count first and launch files replace them. Only buildpacks that have a layers directory already get
-    theirs. Returns the inside paths written.
+    theirs; ``owner`` (uid, gid) may change them. Returns the inside paths written.
     """
     written: dict[str, None] = {}
     for kind in (SbomKind.CACHE, SbomKind.LAUNCH):
@@ -126,7 +128,7 @@ def restore_sboms(root: BuildRoot, layers_dir: str, group: Iterable[GroupElement
                 for name in root.names(f"{base}/{layer}"):
                     data = root.read(f"{base}/{layer}/{name}") if name.startswith("sbom.") else None
                     if data is not None:
-                        root.write(f"{home}/{layer}.{name}", data)
+                        root.write(f"{home}/{layer}.{name}", data, owner=owner)
                         written[f"{home}/{layer}.{name}"] = None
     remove_sboms(root, layers_dir)
     return tuple(written)

@@ -91,7 +91,7 @@ def write_metadata(
     if any(action.restore is Restore.METADATA for action in restoration.actions):
         for inside, data in _launch_sboms(analyzed, layout):
             write(inside, data)
-    restore_sboms(root, layout.layers, group)
+    restore_sboms(root, layout.layers, group, owner.chown)
 
 
 def _remembered(cache: BuildCache) -> tuple[StoredBuildpack, ...]:
