@@ -114,7 +114,7 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
 def _find_unchanged(request: BuildRequest, place: Place, push: Sequence[RegistryPlace], ports: Ports) -> Image | None:
     """The last build's image, when it is what building now would give; found by reading alone.
 
-    Nothing is started or entered for it, and nothing said: when it fails, the build itself will tell why.
+    Nothing is started or entered for it.
     """
     source = parse_source(request.detect.app)
     if request.clear_cache or request.no_cache or not isinstance(source, DirectorySource):

@@ -11,7 +11,7 @@ from lifecycle.errors import PylifeError
 from lifecycle.events import Message
 from lifecycle.image import Image
 from lifecycle.image.errors import ImageNotFound
-from lifecycle.image.places import Place, RegistryPlace, StorePlace, load_image, locate, parse_place
+from lifecycle.image.places import Place, RegistryPlace, StorePlace, load_image, locate
 from lifecycle.oci import Platform, Reference
 from lifecycle.phases.analyze import RunImage
 from lifecycle.phases.inputs import BadBuilder, Engine
@@ -28,16 +28,13 @@ class NoRunImage(PylifeError):
 
 
 def builder_at_hand(name: str | None, ports: Ports) -> Image | None:
-    """What ``resolve_builder`` gives, when it is in the store and nothing has to be made or fetched for it."""
+    """What ``resolve_builder`` gives, when nothing has to be made for it; of a remote image only documents are read."""
     name = name or ports.settings.builder.value
     if name is None or name.endswith(".toml"):
         from lifecycle.builder.defaults import current_builder
 
         return current_builder(name, ports.store)
-    place = parse_place(name)
-    if not isinstance(place, RegistryPlace | StorePlace) or ports.store.get(place.ref) is None:
-        return None
-    return load_image(StorePlace(place.ref), ports.images(), Platform.host())
+    return load_image(locate(name, ports.images()), ports.images(), Platform.host())
 
 
 def resolve_builder(name: str | None, ports: Ports, engine: Engine) -> Image:
