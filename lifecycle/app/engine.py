@@ -39,6 +39,7 @@ def open_engine(ports: Ports) -> Iterator[Engine]:
 def scratch(ports: Ports) -> Iterator[Path]:
     """An empty directory under $PYLIFE_HOME that is removed with the block, or at the next start after a kill."""
     yard = Yard(str(ports.home / "scratch"))
+    yard.sweep()
     place, lock = yard.claim()
     try:
         yield Path(place)

@@ -251,12 +251,30 @@ def open_destination(place: Place, ports: Ports, *, lazy: bool = False) -> Desti
             raise TypeError("a docker archive is written from an image, not from blobs")
 
 
+def _title(place: Place) -> str:
+    """What putting an image there is called."""
+    match place:
+        case RegistryPlace():
+            return f"Push {place}"
+        case StorePlace():
+            return f"Keep {place} in the local store"
+        case _:
+            return f"Write {place}"
+
+
+def _step(place: Place) -> str:
+    """The step's name: one image may go to the store and to a registry under one name."""
+    return f"{type(place).__name__.removesuffix('Place').lower()}/{place}"
+
+
 def send(image: Image | ImageIndex, place: Place, ports: Ports, sink: Sink, *, lazy: bool = False) -> Transfer:
     """Put an image or a whole index into a place, and tell what that took."""
     if isinstance(place, DockerArchivePlace):
         return _write_docker_archive(image, place, sink)
     with ports.store.hold():
-        return transfer(source_of(image), open_destination(place, ports, lazy=lazy), sink, name=str(place))
+        return transfer(
+            source_of(image), open_destination(place, ports, lazy=lazy), sink, name=_step(place), title=_title(place)
+        )
 
 
 def save(image: Image | ImageIndex, place: Place, ports: Ports, sink: Sink, *, lazy: bool = False) -> Descriptor:
@@ -285,7 +303,9 @@ def copy(
             if from_archive and not to_archive and isinstance(image, Image):
                 image = compressed(image, ports.store, ports.profile)
             return send(image, destination, ports, sink)
-        return transfer(opened, open_destination(destination, ports), sink, name=str(destination))
+        return transfer(
+            opened, open_destination(destination, ports), sink, name=_step(destination), title=_title(destination)
+        )
 
 
 def _write_docker_archive(image: Image | ImageIndex, place: DockerArchivePlace, sink: Sink) -> Transfer:
@@ -295,7 +315,7 @@ def _write_docker_archive(image: Image | ImageIndex, place: DockerArchivePlace, 
             why=f"the image has {', '.join(str(item) for item in image.platforms) or 'several manifests'}",
         )
     sweep(place.path.parent)
-    with step(sink, f"save/{place}", f"Saving {place}"), Partial(place.path.parent) as out:
+    with step(sink, f"save/{_step(place)}", _title(place)), Partial(place.path.parent) as out:
         layers = [(layer.diff_id, layer.uncompressed) for layer in image.layers]
         write_docker_archive(out, image.config.raw, layers, [place.name.familiar] if place.name else [])
         out.keep(place.path)

@@ -33,12 +33,12 @@ class Transfer:
         return sum(item.size for item in self.sent)
 
 
-def transfer(source: Source, destination: Destination, sink: Sink, *, name: str) -> Transfer:
-    """Move everything that ``source.top`` refers to, then give it its name; ``name`` is shown to the user.
+def transfer(source: Source, destination: Destination, sink: Sink, *, name: str, title: str) -> Transfer:
+    """Move everything that ``source.top`` refers to, then give it its name; ``title`` is shown to the user.
 
     Blobs that are there already are not read. The first failure stops the rest.
     """
-    with step(sink, f"save/{name}", f"Saving {name}") as progress, destination:
+    with step(sink, f"save/{name}", title) as progress, destination:
         documents, blobs = plan(source)
         if destination.has(source.top):
             progress.outcome, progress.detail = "reused", "the very image is there already"
