@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import pwd
 import shutil
@@ -104,11 +106,21 @@ def _as_user(base: Path, user: str, *, lent: bool = True) -> Iterator[Pylife]:
     yield Pylife(place, prefix, (str(base / "venv" / "bin" / "pylife"),))
 
 
-@pytest.fixture
-def in_container(public_pylife: Path, tool: Callable[[str], str], pylife: Pylife) -> Pylife:
-    """pylife as root in an ordinary, unprivileged container: default capabilities and seccomp, no mounts allowed.
+_NAMESPACES_AND_MOUNTS = (
+    *("unshare", "setns", "mount", "umount2", "pivot_root"),
+    *("open_tree", "move_mount", "fsopen", "fsmount", "fsconfig", "fspick", "mount_setattr"),
+)
 
-    The container is made of the build image, which has a Python; pylife is installed into it as a user would.
+
+@pytest.fixture(params=["podman's filter", "docker's filter"])
+def in_container(
+    public_pylife: Path, tool: Callable[[str], str], pylife: Pylife, request: pytest.FixtureRequest
+) -> Pylife:
+    """pylife as root in an ordinary, unprivileged container, with default capabilities.
+
+    Podman's filter of system calls lets it have user namespaces; Docker's, and that of most clusters, refuses
+    namespaces and mounts. The container is made of the build image, which has a Python; pylife is installed into it as
+    a user would.
     """
     podman, skopeo = tool("podman"), tool("skopeo")
     if os.geteuid() != 0:
@@ -124,6 +136,13 @@ def in_container(public_pylife: Path, tool: Callable[[str], str], pylife: Pylife
         ],
         check=True,
     )
+    strict = []
+    if request.param == "docker's filter":
+        refused = {"names": _NAMESPACES_AND_MOUNTS, "action": "SCMP_ACT_ERRNO"}
+        unknown = {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS}
+        profile = public_pylife / "seccomp.json"
+        profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [refused, unknown]}))
+        strict = ["--security-opt", f"seccomp={profile}"]
     place = public_pylife / f"pod-{uuid.uuid4().hex[:8]}"
     shutil.copytree(public_pylife / "home", place)
     script = (
@@ -131,7 +150,7 @@ def in_container(public_pylife: Path, tool: Callable[[str], str], pylife: Pylife
         '&& exec /tmp/venv/bin/pylife "$@"'
     )
     prefix = (
-        *(podman, "--runtime", "runc", "run", "--rm", "--net=host", "--user=0"),
+        *(podman, "--runtime", "runc", "run", "--rm", "--net=host", "--user=0", *strict),
         *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"),
         *("-v", f"{REPOSITORY}:/src:ro", "-v", f"{place}:/home/pylife", "-e", "PYLIFE_HOME=/home/pylife"),
         *("-v", "/etc/ssl/certs:/etc/ssl/certs:ro", "--entrypoint", "bash", image, "-c", script, "pylife"),
