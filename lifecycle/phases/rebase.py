@@ -18,7 +18,7 @@ from lifecycle.buildpack.target import BaseTarget
 from lifecycle.errors import PylifeError
 from lifecycle.image import Image
 from lifecycle.image.edit import rebase as exchange_base
-from lifecycle.oci import Digest
+from lifecycle.oci import BadReference, Digest, Reference
 from lifecycle.phases.analyze import RunImage
 
 _SYNCED = ("io.buildpacks.stack.", "io.buildpacks.base.")
@@ -62,7 +62,8 @@ def rebase(image: Image, run: RunImage, name: str, *, force: bool = False) -> Im
     names = {known.image, *known.mirrors}
     if metadata.stack_run_image:
         names |= {metadata.stack_run_image.image, *metadata.stack_run_image.mirrors}
-    if not force and not names & {run.name, *run.mirrors}:
+    families = {family for name_ in names if (family := _family(name_))}
+    if not force and not families & {_family(name_) for name_ in (run.name, *run.mirrors)}:
         raise WrongRunImage(
             f"{run.name} is not the run image of {name}", why=f"it was built for {', '.join(sorted(names - {''}))}"
         )
@@ -81,6 +82,14 @@ def rebase(image: Image, run: RunImage, name: str, *, force: bool = False) -> Im
         {**kept, **synced, LIFECYCLE_METADATA: new.encode()}
     )
     return replace(rebased, config=config)
+
+
+def _family(name: str) -> str:
+    """The repository of a run image: another tag of it, or a digest, is the same family. Empty for no image name."""
+    try:
+        return Reference.parse(name).name
+    except BadReference:
+        return ""
 
 
 def _check_target(image: Image, run: RunImage, name: str) -> None:
