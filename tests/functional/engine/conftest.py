@@ -54,7 +54,7 @@ def _copy_store(home: Path, target: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def public_pylife(pylife: Pylife) -> Iterator[Path]:
-    """A directory that every user may read, with pylife installed from a wheel into a virtual environment."""
+    """A directory that every user may read: ``venv`` with pylife installed, ``home`` with the builder, ``sample``."""
     base = Path(tempfile.mkdtemp(prefix="pylife-test-", dir="/var/tmp"))
     base.chmod(0o755)
     python = next(
@@ -65,6 +65,7 @@ def public_pylife(pylife: Pylife) -> Iterator[Path]:
     subprocess.run([python, "-m", "venv", base / "venv"], check=True)
     subprocess.run([base / "venv" / "bin" / "pip", "install", "-q", REPOSITORY], check=True)
     _copy_store(pylife.home, base / "home")
+    shutil.copytree(REPOSITORY / "samples" / "python-django", base / "sample")  # the checkout may be private
     yield base
     subprocess.run(["rm", "-rf", base], check=False)
 

@@ -91,15 +91,15 @@ def test_the_chroot_rung_gives_the_same_digest(fresh, reference_digest):
     assert first.endswith(reference_digest)
 
 
-def test_an_ordinary_user_gets_the_same_digest(ordinary, reference_digest):
-    built = ordinary("build", "-q", "--app", SAMPLE, "--image", "mine").out.strip()
+def test_an_ordinary_user_gets_the_same_digest(ordinary, public_pylife, reference_digest):
+    built = ordinary("build", "-q", "--app", public_pylife / "sample", "--image", "mine").out.strip()
     assert built.endswith(reference_digest)
     rung = ordinary("doctor", "--json").json
     assert rung["sandbox"]["name"] == "userns"
 
 
-def test_an_ordinary_user_with_one_id_gets_the_same_digest(ordinary_single, reference_digest):
-    built = ordinary_single("build", "-q", "--app", SAMPLE, "--image", "mine").out.strip()
+def test_an_ordinary_user_with_one_id_gets_the_same_digest(ordinary_single, public_pylife, reference_digest):
+    built = ordinary_single("build", "-q", "--app", public_pylife / "sample", "--image", "mine").out.strip()
     assert built.endswith(reference_digest)
     assert ordinary_single("doctor", "--json").json["sandbox"]["ids"] == "single"
 
