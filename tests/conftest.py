@@ -15,7 +15,13 @@ Tool = Callable[[str], str]
 # Read now: tests do not see the variables of the person who runs them.
 _EXPECT_ALL = os.environ.get("PYLIFE_EXPECT") == "all"
 
-_PACKAGES = {"docker-registry": "docker-registry", "newuidmap": "uidmap", "unshare": "util-linux", "runc": "runc"}
+_PACKAGES = {
+    "docker-registry": "docker-registry",
+    "newuidmap": "uidmap",
+    "unshare": "util-linux",
+    "runc": "runc",
+    "busybox": "busybox-static",
+}
 _SETTINGS = ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "CNB_REGISTRY_AUTH", "SOURCE_DATE_EPOCH", "NO_COLOR", "FORCE_COLOR")
 _FOLDERS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 

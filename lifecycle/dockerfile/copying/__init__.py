@@ -1,0 +1,1 @@
+"""What COPY, ADD and WORKDIR put into a layer."""

@@ -1,0 +1,1 @@
+"""The instructions, one module each: parsed from a node, expanded, applied."""

@@ -1,0 +1,1 @@
+"""Running a RUN: its user, its mounts, its secrets, its network."""
