@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import layers, rebuild
+from benchmarks import dockerfiles, layers, rebuild
 from benchmarks.servers import Registry
 
 Command = Callable[[], Sequence[str] | str]
@@ -58,8 +58,8 @@ def run(contest: Contest) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=["layers", "rebuild"], help="which part (default: both)")
-    only = parser.parse_args().only or "layers rebuild"
+    parser.add_argument("--only", choices=["layers", "rebuild", "dockerfiles"], help="which part (default: all)")
+    only = parser.parse_args().only or "layers rebuild dockerfiles"
     for tool in ("buildah", "skopeo", "tar", "gzip", "curl", "docker-registry"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed: make setup-test installs what the benchmarks compare with")
@@ -69,6 +69,9 @@ def main() -> None:
                 run(Contest(*contest))
         if "rebuild" in only:
             rebuild.show(Path(place) / "rebuild", registry.host)
+        if "dockerfiles" in only:
+            for contest in dockerfiles.contests(Path(place) / "dockerfiles"):
+                run(Contest(*contest))
 
 
 if __name__ == "__main__":
