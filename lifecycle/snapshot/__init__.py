@@ -1,7 +1,7 @@
 """A root filesystem made from layers, and what changed in it."""
 
-from lifecycle.snapshot.base import Root, Snapshotter, Tree
+from lifecycle.snapshot.base import Diff, Root, Snapshotter, Tree, View, Virtual
 from lifecycle.snapshot.opening import open_snapshotter
 from lifecycle.snapshot.places import Yard
 
-__all__ = ["Root", "Snapshotter", "Tree", "Yard", "open_snapshotter"]
+__all__ = ["Diff", "Root", "Snapshotter", "Tree", "View", "Virtual", "Yard", "open_snapshotter"]
