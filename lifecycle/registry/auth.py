@@ -16,8 +16,8 @@ from urllib.parse import urlencode, urlsplit
 
 from lifecycle.registry.credentials import Credentials, Keychain
 from lifecycle.registry.errors import BadAnswer, Denied, Refused, Unauthorized
-from lifecycle.registry.settings import is_loopback
 from lifecycle.registry.transport import Answer
+from lifecycle.transport.settings import is_loopback
 
 _TOKEN_LIMIT = 1 << 20
 _DEFAULT_LIFE = 60.0
@@ -222,9 +222,9 @@ class Authorizer:
         what = f"The token service of {self._registry} refused {whose}"
         error = answer.error(what)
         if answer.status in (400, 401, 403) and isinstance(error, Unauthorized | Denied | Refused):
-            return Unauthorized(
-                what, why=error.why, method=answer.method, url=answer.url, status=answer.status, faults=error.faults
-            )
+            refused = Unauthorized(what, why=error.why, **answer.place)
+            refused.faults = error.faults
+            return refused
         return error
 
     def _read_token(self, answer: Answer, began: float, scopes: Scopes, credentials: Credentials | None) -> _Token:

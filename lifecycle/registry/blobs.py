@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from lifecycle.oci import Descriptor, DigestMismatch
-from lifecycle.registry.errors import RETRYABLE, BadAnswer, RegistryError, Unreachable
+from lifecycle.registry.errors import BadAnswer, RegistryError, Unreachable
 from lifecycle.registry.progress import BlobProgress
-from lifecycle.registry.retry import Patience, parse_retry_after
 from lifecycle.registry.transport import Answer
+from lifecycle.transport.errors import RETRYABLE
+from lifecycle.transport.retry import Patience, parse_retry_after
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -13,13 +13,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from lifecycle.errors import PylifeError
-
-RETRYABLE = frozenset({429, 500, 502, 503, 504})
-ERROR_BODY_LIMIT = 64 * 1024
-_SHOWN_PARAMETERS = frozenset({"digest", "mount", "from", "n", "last", "scope", "service", "artifactType"})
+from lifecycle.transport.errors import RETRYABLE, HttpError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,52 +29,27 @@ class Fault:
         return f"{self.code}: {self.message}" if self.message else self.code
 
 
-class RegistryError(PylifeError):
-    """A registry could not do what was asked. ``url`` is redacted; ``faults`` are the registry's own codes.
-
-    ``final`` is True once trying again has been given up: an outer loop must not begin anew.
-    """
+class RegistryError(HttpError):
+    """A registry could not do what was asked. ``faults`` are the registry's own codes."""
 
     code = "registry.failed"
     fix = "Look at the registry's own log for this request, then try again."
-    final: bool = False
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        why: str | None = None,
-        fix: str | None = None,
-        method: str = "",
-        url: str = "",
-        status: int | None = None,
-        faults: tuple[Fault, ...] = (),
-        details: str | None = None,
-    ) -> None:
-        shown = redact(url)
-        super().__init__(what, why=why, fix=fix, where=f"{method} {shown}".strip() or None, details=details)
-        self.method = method
-        self.url = shown
-        self.status = status
-        self.faults = faults
+    faults: tuple[Fault, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        extra: dict[str, object] = {}
-        if self.status is not None:
-            extra["status"] = self.status
-        if self.faults:
-            extra["registry_errors"] = [{"code": item.code, "message": item.message} for item in self.faults]
-        return {**super().as_dict(), **extra}
+        faults = [{"code": item.code, "message": item.message} for item in self.faults]
+        return {**super().as_dict(), **({"registry_errors": faults} if faults else {})}
 
 
 class Unreachable(RegistryError):
-    """No connection could be made, or it broke. ``connected`` is True when it broke after it had been made."""
+    """No connection could be made, or it broke."""
 
     code = "registry.unreachable"
     fix = (
         "Check the registry's name and port, that it runs, and your network and proxy settings (HTTPS_PROXY, NO_PROXY)."
     )
-    connected: bool = False
+    lost = True
+    connected = False
 
 
 class BadCertificate(RegistryError):
@@ -144,16 +115,6 @@ class BadAnswer(RegistryError):
     fix = "The registry, or a proxy before it, breaks the protocol: report it to its owner, or use another mirror."
 
 
-def redact(url: str) -> str:
-    """``url`` without user information and without the values of query parameters that may be secrets."""
-    if not url:
-        return ""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    query = [(key, value if key in _SHOWN_PARAMETERS else "…") for key, value in parse_qsl(parts.query, True)]
-    return urlunsplit((parts.scheme, host, parts.path, urlencode(query, safe=":/,@…"), ""))
-
-
 def is_web_page(content_type: str | None, body: bytes) -> bool:
     """True when an answer is HTML, by its type or its first bytes."""
     start = body[:256].lstrip().lower()
@@ -204,4 +165,6 @@ def error_from(
         kind = Unavailable
     else:
         kind = _BY_STATUS.get(status, Refused if 400 <= status < 500 else BadAnswer)
-    return kind(what, why=why, method=method, url=url, status=status, faults=faults)
+    error = kind(what, why=why, method=method, url=url, status=status)
+    error.faults = faults
+    return error

@@ -16,7 +16,6 @@ from lifecycle.oci import Reference
 from lifecycle.registry.auth import Authorizer, Scopes
 from lifecycle.registry.credentials import Keychain
 from lifecycle.registry.errors import (
-    RETRYABLE,
     BadAnswer,
     BadCertificate,
     NotARegistry,
@@ -25,9 +24,10 @@ from lifecycle.registry.errors import (
     Unreachable,
     is_web_page,
 )
-from lifecycle.registry.retry import Patience, send_patiently
 from lifecycle.registry.settings import RegistrySettings
-from lifecycle.registry.transport import Answer, Transport
+from lifecycle.registry.transport import Answer, open_transport
+from lifecycle.transport.errors import RETRYABLE
+from lifecycle.transport.retry import Patience, send_patiently
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECT_LIMIT = 5
@@ -96,7 +96,7 @@ class Session:
         self.settings = settings
         self.sink = sink
         self._keychain = keychain
-        self._transport = Transport(settings)
+        self._transport = open_transport(settings)
         self._lock = threading.Lock()
         self._endpoints: dict[str, Endpoint] = {}
         self._locks: dict[str, threading.Lock] = {}

@@ -14,11 +14,12 @@ from typing import BinaryIO
 from urllib.parse import urlencode
 
 from lifecycle.oci import Descriptor, Digest, DigestMismatch, Reference
-from lifecycle.registry.errors import RETRYABLE, BadAnswer, Denied, RegistryError, Unauthorized, Unreachable
+from lifecycle.registry.errors import BadAnswer, Denied, RegistryError, Unauthorized, Unreachable
 from lifecycle.registry.progress import BlobProgress
-from lifecycle.registry.retry import Patience, parse_retry_after
 from lifecycle.registry.session import Access, Session
 from lifecycle.registry.transport import Answer
+from lifecycle.transport.errors import RETRYABLE
+from lifecycle.transport.retry import Patience, parse_retry_after
 
 _READ = 256 * 1024
 _RANGE = re.compile(r"(?:bytes=)?(\d+)-(\d+)")

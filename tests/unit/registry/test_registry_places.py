@@ -14,8 +14,8 @@ from lifecycle.oci import Reference
 from lifecycle.registry import RegistrySettings
 from lifecycle.registry.errors import BadCertificate, NotFound, Unreachable
 from lifecycle.registry.mirrors import BadRewrite, Rewrite, map_reference, read_places
-from lifecycle.registry.settings import is_loopback
 from lifecycle.testing.registry import Corrupt, FaultyRegistry, failure
+from lifecycle.transport.settings import is_loopback
 
 
 def ref(text: str) -> Reference:

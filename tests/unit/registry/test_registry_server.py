@@ -15,8 +15,8 @@ from registry_fixtures import layer_of, opener, push_image
 
 from lifecycle.oci import Digest, Reference
 from lifecycle.registry import Anonymous, RegistryClient, RegistrySettings
-from lifecycle.registry.retry import parse_retry_after
 from lifecycle.registry.server import RegistryServer
+from lifecycle.transport.retry import parse_retry_after
 
 Reply = tuple[int, dict[str, str], bytes]
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from lifecycle.events import Message, Sink
-from lifecycle.registry.errors import RETRYABLE, RateLimited, RegistryError, Unreachable, redact
-from lifecycle.registry.settings import RegistrySettings
-from lifecycle.registry.transport import Answer
+from lifecycle.transport.client import Answer
+from lifecycle.transport.errors import RETRYABLE, E, HttpError
+from lifecycle.transport.settings import TransportSettings
 
 _CONNECT_ATTEMPTS = 3
 PROGRESS_THAT_COUNTS = 1 << 20
@@ -37,7 +37,7 @@ class Patience:
     Bytes that got through since the last failure (``progressed``) give the whole number of tries back.
     """
 
-    def __init__(self, settings: RegistrySettings, sink: Sink) -> None:
+    def __init__(self, settings: TransportSettings, sink: Sink) -> None:
         self._settings = settings
         self._sink = sink
         self._failures = 0
@@ -47,11 +47,11 @@ class Patience:
         if count >= PROGRESS_THAT_COUNTS:
             self._failures = 0
 
-    def wait(self, error: RegistryError, retry_after: float | None = None) -> None:
+    def wait(self, error: HttpError, retry_after: float | None = None) -> None:
         """Wait before the next try, or raise ``error`` when there is none left."""
         self._failures += 1
         limit = self._settings.attempts
-        if isinstance(error, Unreachable) and not error.connected:
+        if not error.connected:
             limit = min(limit, _CONNECT_ATTEMPTS)
         too_long = retry_after is not None and retry_after > self._settings.longest_wait
         if error.final or too_long or self._failures >= limit:
@@ -62,7 +62,7 @@ class Patience:
         reason = error.why or error.what
         self._sink.emit(
             Message(
-                f"{error.method} {redact(error.url)}: {reason}; trying again in {pause:.1f} s "
+                f"{error.method} {error.url}: {reason}; trying again in {pause:.1f} s "
                 f"(try {self._failures + 1} of {limit})",
                 level="warning",
                 code=error.code,
@@ -71,18 +71,20 @@ class Patience:
         time.sleep(pause)
 
 
-def send_patiently(send: Callable[[], Answer], patience: Patience, what: str) -> Answer:
+def send_patiently(send: Callable[[], Answer[E]], patience: Patience, what: str) -> Answer[E]:
     """The first answer of ``send`` whose status is not a passing trouble; raises when patience runs out."""
     while True:
         try:
             answer = send()
-        except Unreachable as error:
+        except HttpError as error:
+            if not error.lost:
+                raise
             patience.wait(error)
             continue
         if answer.status not in RETRYABLE:
             return answer
         retry_after = parse_retry_after(answer.header("retry-after"))
         failure = answer.error(what)
-        if isinstance(failure, RateLimited) and retry_after is not None:
+        if failure.status == 429 and retry_after is not None:
             failure.why = f"{failure.why}; it asks to wait {retry_after:.0f} s"
         patience.wait(failure, retry_after)
