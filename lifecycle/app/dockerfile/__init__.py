@@ -1,0 +1,1 @@
+"""``pylife build --dockerfile`` as functions."""
