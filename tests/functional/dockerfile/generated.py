@@ -58,7 +58,7 @@ def _make_context(chance: random.Random, made: Generated) -> None:
             name = f"dir/link{number}"
             os.symlink(target, root / name)
             made.links.append(name)
-    if not made.files:
+    if not (root / "a.txt").exists():  # a wildcard that finds nothing is an error for Buildah alone
         (root / "a.txt").write_text("a\n")
         made.files.append("a.txt")
     if chance.random() < 0.3:
@@ -95,7 +95,8 @@ def _instruction(chance: random.Random, made: Generated, previous: str | None) -
         case "copy":
             return _copy(chance, made)
         case "run":
-            return "RUN " + chance.choice(_COMMANDS)
+            command = chance.choice(_COMMANDS)
+            return f"RUN {command}" if command.startswith("[") else f"RUN ({command}) || true"  # as ann, some fail
         case "workdir":
             return "WORKDIR " + chance.choice(("/srv", "deep/er", "/srv/app/", "/home/ann", "/x/../y"))
         case "add":
@@ -103,8 +104,6 @@ def _instruction(chance: random.Random, made: Generated, previous: str | None) -
             return f"ADD {flag}{chance.choice(made.visible())} /added/" if flag else "ADD archive.tar.gz /unpacked/"
         case "from":
             source = chance.choice(("/etc/group", "/srv", "/made", "/home", "/bin/sh"))
-            if source in ("/srv", "/made"):
-                return f"COPY --from={previous} {source}* /from/"
             return f"COPY {_flags(chance)}--from={previous} {source} {chance.choice(('/from/', '/from2'))}"
         case _:
             return chance.choice(_CONFIG)
