@@ -1,0 +1,136 @@
+"""Packing layers in the background, while the next steps go on."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from lifecycle.archive.compress import Profile
+from lifecycle.archive.entry import EPOCH_1980, Member
+from lifecycle.events import NullSink, Sink, StepEnded, StepProgress, StepStarted
+from lifecycle.graph.cancel import Cancellation
+from lifecycle.image.layer import BlobLayer, write_layer
+from lifecycle.oci import Dialect
+from lifecycle.store import LocalStore
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+_THREADS = 2
+_QUIET = 8 << 20
+"""Bytes of file content that are packed before anything is shown."""
+_EVERY = 8 << 20
+"""Bytes between two signs of progress."""
+
+
+class Packer:
+    """A few threads that turn members into stored layers. Starts none before the first layer comes.
+
+    Used as a context manager: leaving it waits for what is running (what was not begun is dropped when the block
+    failed), then lets go of everything handed to ``keep``. ``mtime`` is the one time of entries in new layers, in
+    seconds.
+    """
+
+    def __init__(
+        self,
+        store: LocalStore,
+        *,
+        sink: Sink | None = None,
+        profile: Profile = Profile.GZIP_FAST,
+        dialect: Dialect = Dialect.OCI,
+        mtime: int = EPOCH_1980,
+        cancellation: Cancellation | None = None,
+    ) -> None:
+        self.store = store
+        self.profile = profile
+        self.dialect = dialect
+        self.mtime = mtime
+        self.cancellation = cancellation or Cancellation()
+        self._sink = sink or NullSink()
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._kept = ExitStack()
+        self._numbers = itertools.count(1)
+
+    def pack(
+        self, members: Iterable[Member], title: str = "", then: Callable[[BlobLayer], None] | None = None
+    ) -> Future[BlobLayer]:
+        """The layer of ``members``, some time later; ``then`` is called with it before anyone else gets it.
+
+        Its error is what the future raises: that of reading the members, of the store, or Cancelled.
+        """
+        return self.submit(lambda: self._pack(members, title, then))
+
+    def submit(self, work: Callable[[], BlobLayer]) -> Future[BlobLayer]:
+        """Any work that ends in a stored layer, in the packer's threads."""
+        from concurrent.futures import ThreadPoolExecutor  # here: it is dear, and a build of known steps packs nothing
+
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="pack")
+            return self._pool.submit(work)
+
+    def keep(self, close: Callable[[], object]) -> None:
+        """Have ``close`` called with the packer's end: what members are read from must last that long."""
+        with self._lock:
+            self._kept.callback(close)
+
+    def _pack(self, members: Iterable[Member], title: str, then: Callable[[BlobLayer], None] | None) -> BlobLayer:
+        self.cancellation.check()
+        watch = _Watch(self._sink, f"pack/{next(self._numbers)}", f"Pack {title}" if title else "Pack a layer")
+        done = False
+        try:
+            layer = write_layer(self._watched(members, watch), self.store, profile=self.profile, dialect=self.dialect)
+            if then is not None:
+                then(layer)
+            done = True
+        finally:
+            watch.end(done=done)
+        return layer
+
+    def _watched(self, members: Iterable[Member], watch: _Watch) -> Iterator[Member]:
+        for member in members:
+            self.cancellation.check()
+            yield member
+            watch.advance(member[0].size)
+
+    def close(self, *, drop: bool = False) -> None:
+        """Wait for all that was handed in; with ``drop`` only for what is running already. Idempotent."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=drop)
+        self._kept.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(drop=kind is not None)
+
+
+class _Watch:
+    """Tells of a layer being packed once it is large enough to be waited for."""
+
+    def __init__(self, sink: Sink, step: str, title: str) -> None:
+        self._sink, self._step, self._title = sink, step, title
+        self._began = time.monotonic()
+        self._done = 0
+        self._shown = 0
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if self._done < _QUIET or self._done - self._shown < _EVERY:
+            return
+        if not self._shown:
+            self._sink.emit(StepStarted(self._step, self._title))
+        self._shown = self._done
+        self._sink.emit(StepProgress(self._step, self._done))
+
+    def end(self, *, done: bool) -> None:
+        if self._shown:
+            self._sink.emit(StepEnded(self._step, "done" if done else "failed", time.monotonic() - self._began))

@@ -1,0 +1,178 @@
+"""Filesystems as stacks of layers, whether the layers are stored, unpacked, or still being packed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from lifecycle.archive.entry import Member
+from lifecycle.image.layer import BlobLayer, Layer
+from lifecycle.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from lifecycle.graph.packing import Packer
+    from lifecycle.snapshot import Diff, Snapshotter, Virtual
+
+
+class StateLayer(Protocol):
+    """One layer of a filesystem. It can be built upon before its digest is known. Thread-safe."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether ``diff_id`` and ``layer`` answer without waiting (if only by raising)."""
+        ...
+
+    @property
+    def diff_id(self) -> Digest:
+        """Waits until the layer is packed; raises what packing it raised."""
+        ...
+
+    def layer(self) -> Layer:
+        """The layer for an image; waits and raises as ``diff_id`` does."""
+        ...
+
+    def stratum(self, snapshotter: Snapshotter) -> Digest | Diff:
+        """What ``Snapshotter.prepare`` takes for it; unpacks it when that is needed."""
+        ...
+
+    def view_stratum(self, snapshotter: Snapshotter) -> Digest | Diff | Virtual:
+        """What ``Snapshotter.view`` takes for it, which may be less work."""
+        ...
+
+
+@dataclass(frozen=True)
+class State:
+    """A filesystem: its layers, bottom first."""
+
+    layers: tuple[StateLayer, ...] = ()
+
+    @property
+    def diff_ids(self) -> tuple[Digest, ...]:
+        """Waits until every layer is packed."""
+        return tuple(layer.diff_id for layer in self.layers)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every layer is packed."""
+        return all(layer.settled for layer in self.layers)
+
+    def image_layers(self) -> tuple[Layer, ...]:
+        """The layers for an image; waits until every one is packed."""
+        return tuple(layer.layer() for layer in self.layers)
+
+    def with_layer(self, *layers: StateLayer) -> State:
+        """This filesystem with layers on top."""
+        return State((*self.layers, *layers))
+
+    def strata(self, snapshotter: Snapshotter) -> list[Digest | Diff]:
+        """What ``Snapshotter.prepare`` takes, every layer unpacked."""
+        return [layer.stratum(snapshotter) for layer in self.layers]
+
+    def view_strata(self, snapshotter: Snapshotter) -> list[Digest | Diff | Virtual]:
+        """What ``Snapshotter.view`` takes."""
+        return [layer.view_stratum(snapshotter) for layer in self.layers]
+
+
+EMPTY = State()
+
+
+class KnownLayer:
+    """A layer whose bytes are somewhere: in the store, a registry, a cache. Fetched and unpacked when first needed."""
+
+    settled = True
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+        self._lock = threading.Lock()
+        self._unpacked = False
+
+    @property
+    def diff_id(self) -> Digest:
+        return self._layer.diff_id
+
+    def layer(self) -> Layer:
+        return self._layer
+
+    def stratum(self, snapshotter: Snapshotter) -> Digest:
+        with self._lock:
+            if not self._unpacked:
+                snapshotter.unpack(self._layer.diff_id, self._layer.uncompressed)
+                self._unpacked = True
+        return self._layer.diff_id
+
+    def view_stratum(self, snapshotter: Snapshotter) -> Digest:
+        return self.stratum(snapshotter)
+
+
+class MemberLayer:
+    """A layer made of tar members (a COPY's), packed in the background.
+
+    Until it is unpacked, its entries are enough to look at it: the members' contents stay readable until the packer
+    is closed (hand what they need to ``Packer.keep``).
+    """
+
+    def __init__(self, members: Iterable[Member], packer: Packer, title: str = "") -> None:
+        self._members: Sequence[Member] = members if isinstance(members, Sequence) else list(members)
+        self._packed: Future[BlobLayer] = packer.pack(self._members, title)
+        self._lock = threading.Lock()
+        self._unpacked = False
+
+    @property
+    def settled(self) -> bool:
+        return self._packed.done()
+
+    @property
+    def diff_id(self) -> Digest:
+        return self._packed.result().diff_id
+
+    def layer(self) -> Layer:
+        return self._packed.result()
+
+    def stratum(self, snapshotter: Snapshotter) -> Digest:
+        layer = self._packed.result()
+        with self._lock:
+            if not self._unpacked:
+                snapshotter.unpack(layer.diff_id, layer.uncompressed)
+                self._unpacked = True
+        return layer.diff_id
+
+    def view_stratum(self, snapshotter: Snapshotter) -> Digest | Virtual:
+        from lifecycle.snapshot import Virtual
+
+        return self._packed.result().diff_id if self._unpacked else Virtual(self._members)
+
+
+class DiffLayer:
+    """A layer made of what changed in a root (a RUN's), packed in the background and then kept as unpacked.
+
+    The diff is closed with the packer.
+    """
+
+    def __init__(self, diff: Diff, packer: Packer, title: str = "") -> None:
+        self._diff = diff
+        packer.keep(diff.close)
+        self._packed: Future[BlobLayer] = packer.pack(diff.members(packer.mtime), title, self._adopt)
+
+    def _adopt(self, layer: BlobLayer) -> None:
+        self._diff.adopt(layer.diff_id)
+
+    @property
+    def settled(self) -> bool:
+        return self._packed.done()
+
+    @property
+    def diff_id(self) -> Digest:
+        return self._packed.result().diff_id
+
+    def layer(self) -> Layer:
+        return self._packed.result()
+
+    def stratum(self, snapshotter: Snapshotter) -> Diff:
+        return self._diff
+
+    def view_stratum(self, snapshotter: Snapshotter) -> Diff:
+        return self._diff
