@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dockerfile_command import Pylife
 from generated import generate
 
 SEEDS = range(40)
@@ -78,7 +79,7 @@ def base(buildah: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.mark.parametrize("seeds", GROUPS, ids=lambda seeds: f"seeds {seeds[0]}-{seeds[-1]}")
 def test_builds_what_buildah_builds(
-    seeds: range, buildah: Callable[..., str], base: Path, pylife_home: Callable[..., str], tmp_path: Path
+    seeds: range, buildah: Callable[..., str], base: Path, pylife_home: Pylife, tmp_path: Path
 ) -> None:
     pylife_home("copy", f"oci:{base}:base", "base")
     wrong = []
@@ -93,7 +94,7 @@ def test_builds_what_buildah_builds(
 
 
 def _build_both(
-    seed: int, context: Path, text: str, buildah: Callable[..., str], pylife: Callable[..., str], place: Path
+    seed: int, context: Path, text: str, buildah: Callable[..., str], pylife: Pylife, place: Path
 ) -> tuple[tuple[dict[str, Any], Any], tuple[dict[str, Any], Any]] | str:
     """(files, config) of ours and theirs; a message when only one of them can build it."""
     ours, theirs = place / "Dockerfile.ours", place / "Dockerfile.theirs"
