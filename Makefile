@@ -1,12 +1,12 @@
 # The verbs of this repository; bare `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-check setup-test demo test check bench docs clean
+.PHONY: help setup setup-check setup-test demo demo-dockerfile test check bench docs clean
 
 BIN := .venv/bin
 SCRIPTS := scripts/demo scripts/docs scripts/readme-commands # Python without the suffix that ruff looks for
 
 help: ## Print the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what pylife needs; leaves the command at .venv/bin/pylife
 	@scripts/setup use
@@ -19,6 +19,9 @@ setup-test: ## Install what the tests need besides (registry, peers, compiler)
 
 demo: setup ## Build samples/python-django, run the image, show its answer
 	@$(BIN)/python scripts/demo
+
+demo-dockerfile: setup ## Build samples/dockerfile-multistage with its Dockerfile, run it, show its answer
+	@$(BIN)/python scripts/demo dockerfile
 
 test: setup-test ## Run all tests: unit, buildpacks, functional
 	$(BIN)/pytest -q -n 2 tests/unit
