@@ -1,0 +1,91 @@
+"""The patterns of ``${name#pattern}``, ``%`` and ``/``: ``*`` and ``?``, and nothing else.
+
+``\\*``, ``\\?`` and ``\\\\`` are literal; ``\\}`` and ``\\/`` are how a brace and a slash get into a pattern. Any other
+escape is an error, and ``[`` has no meaning. Neither wildcard matches a line feed.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def trim_prefix(value: str, pattern: str, longest: bool) -> str:
+    """``value`` without the beginning that ``pattern`` matches; raises ValueError for a pattern that is none."""
+    match = _regex(_tokens(pattern), longest).match(value)
+    return value[match.end() :] if match else value
+
+
+def trim_suffix(value: str, pattern: str, longest: bool) -> str:
+    """``value`` without the end that ``pattern`` matches: both are read backwards."""
+    match = _regex(_tokens(pattern)[::-1], longest).match(value[::-1])
+    return value[: len(value) - match.end()] if match else value
+
+
+def replace_first(value: str, pattern: str, replacement: str) -> str:
+    """``value`` with the first and longest match replaced, literally."""
+    match = _regex(_tokens(pattern), True).search(value)
+    return value[: match.start()] + replacement + value[match.end() :] if match else value
+
+
+def replace_all(value: str, pattern: str, replacement: str) -> str:
+    """``value`` with every longest match replaced.
+
+    The replacement is a template as Go's regexp package has them: ``$0`` is the match, any other ``$name`` (there
+    are no groups) is empty, ``$$`` is a dollar sign. BuildKit does so, for this form alone.
+    """
+    return _go_sub(_regex(_tokens(pattern), True), replacement, value)
+
+
+def _tokens(pattern: str) -> list[str]:
+    """Wildcards as themselves, literal characters as a backslash and themselves."""
+    tokens = []
+    position = 0
+    while position < len(pattern):
+        char = pattern[position]
+        position += 1
+        if char == "\\":
+            char = pattern[position : position + 1]
+            if char not in ("*", "?", "\\", "}", "/"):
+                raise ValueError(f"invalid escape '\\{char}'")
+            position += 1
+        elif char in "*?":
+            tokens.append(char)
+            continue
+        tokens.append("\\" + char)
+    return tokens
+
+
+def _regex(tokens: list[str], longest: bool) -> re.Pattern[str]:
+    parts = []
+    for index, token in enumerate(tokens):
+        if token == "*":
+            if index and tokens[index - 1] == "*":
+                continue  # the same as one, and much faster where it does not match
+            parts.append(".*" if longest else ".*?")
+        else:
+            parts.append("." if token == "?" else re.escape(token[1:]))
+    return re.compile("".join(parts))
+
+
+_TEMPLATE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
+
+
+def _go_sub(regex: re.Pattern[str], template: str, value: str) -> str:
+    """As Go replaces: an empty match right behind another match is passed over."""
+
+    def fill(whole: str) -> str:
+        def one(match: re.Match[str]) -> str:
+            name = match[2] or match[3]
+            return "$" if match[1] else whole if name == "0" else ""
+
+        return _TEMPLATE.sub(one, template)
+
+    parts = []
+    done = 0
+    last_end = -1
+    for match in regex.finditer(value):
+        if match.end() == match.start() == last_end:
+            continue
+        parts += [value[done : match.start()], fill(match[0])]
+        done = last_end = match.end()
+    return "".join(parts) + value[done:]
