@@ -27,7 +27,8 @@ from lifecycle.archive.writer import OnDisk
 
 Owner = tuple[int, int]
 
-_CARRIED = (b"user.", b"security.capability")
+_CAPABILITY = b"security.capability"
+_CARRIED = (b"user.", _CAPABILITY)
 _NOT_CARRIED = (b"user.overlay.",)
 _BY_NAME = attrgetter("name")
 _DIR, _REG, _LNK = stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK
@@ -57,7 +58,7 @@ def walk(
         status = os.lstat(top)
     except OSError as error:
         raise Unreadable(f"{printable(top)} cannot be read", why=error.strerror) from error
-    walker = _Walker(owner, mtime, hard_links, xattrs)
+    walker = Walker(owner, mtime, hard_links, xattrs)
     member = walker.member(prefix or b".", top, status)
     if member is not None:
         yield member
@@ -67,7 +68,11 @@ def walk(
     yield from walker.tree(top, below, skip, len(below))
 
 
-class _Walker:
+class Walker:
+    """Reads files on disk as members: with another owner or time where told, later names of a file as links to the
+    first unless ``hard_links`` is false.
+    """
+
     def __init__(self, owner: Owner | None, mtime: int | None, hard_links: bool, xattrs: bool) -> None:
         self._owner = owner
         self._mtime = mtime
@@ -104,7 +109,7 @@ class _Walker:
         uid, gid = self._owner or (status.st_uid, status.st_gid)
         mtime = status.st_mtime_ns // 1_000_000_000 if self._mtime is None else self._mtime
         bits = mode & 0o7777
-        xattrs = _read_xattrs(path, form == _LNK) if self._xattrs else ()
+        xattrs = read_xattrs(path, form == _LNK) if self._xattrs else ()
         if form == _DIR:
             return Entry(name, DIR, bits, uid, gid, 0, mtime, b"", 0, 0, xattrs), None
         if form == stat.S_IFSOCK:
@@ -152,7 +157,7 @@ def parents(root_dir: Path | str, name: bytes, owner: Owner | None = None) -> It
     ``owner`` is theirs where files on disk cannot have it (a single id stands for all), else they keep their own.
     """
     parts = name.split(b"/")[:-1]
-    walker = _Walker(owner, EPOCH_1980, hard_links=False, xattrs=False)
+    walker = Walker(owner, EPOCH_1980, hard_links=False, xattrs=False)
     path = os.fsencode(root_dir)
     for count, part in enumerate(parts, 1):
         path = os.path.join(path, part)
@@ -202,16 +207,28 @@ def _unseen(path: bytes, error: OSError) -> FileChanged | Unreadable:
     return Unreadable(f"{printable(path)} cannot be read", why=error.strerror)
 
 
-def _read_xattrs(path: bytes, link: bool) -> tuple[tuple[bytes, bytes], ...]:
+def read_xattrs(path: bytes, link: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """The extended attributes of the file at ``path`` (a ``link`` itself) that layers carry, by name."""
     try:
         names = os.listxattr(path, follow_symlinks=False)
         found = []
         for text in names:
             name = os.fsencode(text)
             if name.startswith(_CARRIED) and not name.startswith(_NOT_CARRIED):
-                found.append((name, os.getxattr(path, name, follow_symlinks=False)))
+                value = os.getxattr(path, name, follow_symlinks=False)
+                found.append((name, _portable_capability(value) if name == _CAPABILITY else value))
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.ENODATA):
             return ()
         raise _unseen(path, error) from error
     return tuple(sorted(found))
+
+
+def _portable_capability(value: bytes) -> bytes:
+    """A file's capabilities in the form (revision 2) that names no user namespace: revision 3 adds its root's id.
+
+    Source: capabilities(7), "File capability extended attribute versioning".
+    """
+    if len(value) == 24 and value[3] == 3:
+        return value[:3] + b"\2" + value[4:20]
+    return value

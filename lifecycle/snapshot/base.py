@@ -150,6 +150,10 @@ class Snapshotter(Protocol):
         """A read-only look at ``layers``, bottom first, as one tree. Raises LayerNotUnpacked."""
         ...
 
+    def close(self) -> None:
+        """Remove what is kept for the next root: the copying fallback keeps one to clone from. Idempotent."""
+        ...
+
     def sweep(self) -> int:
         """Remove what killed processes left behind; how many pieces."""
         ...

@@ -14,7 +14,8 @@ from lifecycle.oci.digest import Digest, chain_id
 from lifecycle.snapshot.base import Tree
 from lifecycle.snapshot.copying import Copier, Stamp, stamps
 from lifecycle.snapshot.errors import SnapshotFailed
-from lifecycle.snapshot.layers import LayerShelf, Stratum, tree_stratum
+from lifecycle.snapshot.layers import LayerShelf
+from lifecycle.snapshot.stratum import Stratum, tree_stratum
 from lifecycle.snapshot.places import Lock, Yard, remove_tree
 from lifecycle.snapshot.taking import put_in_layout
 

@@ -24,3 +24,10 @@ class SnapshotFailed(PylifeError):
 
     code = "snapshot.failed"
     fix = "Look at free space and inodes where PYLIFE_HOME is (df -h, df -i) and at its permissions."
+
+
+class ReservedName(PylifeError):
+    """A step made a file that cannot be told from a mark of a layer: a ``.wh.`` name, or a device 0:0."""
+
+    code = "snapshot.reserved-name"
+    fix = "Let the step give the file another name, or remove it before the step ends."

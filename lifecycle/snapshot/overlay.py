@@ -13,12 +13,18 @@ from typing import BinaryIO, Literal, Protocol, Self
 
 from lifecycle.archive import Ownership, Whiteouts
 from lifecycle.oci.digest import Digest
-from lifecycle.snapshot.base import Tree
+from lifecycle.snapshot.base import Diff, Tree, View, Virtual
+from lifecycle.snapshot.changes import compare
 from lifecycle.snapshot.copying import Copier, attributes
-from lifecycle.snapshot.errors import MountFailed, SnapshotFailed
-from lifecycle.snapshot.layers import LayerShelf, Stratum, tree_stratum
-from lifecycle.snapshot.places import Lock, Yard
+from lifecycle.snapshot.diff import FrozenDiff
+from lifecycle.snapshot.errors import LayerNotUnpacked, MountFailed, SnapshotFailed
+from lifecycle.snapshot.layers import Hold, LayerShelf, release
+from lifecycle.snapshot.looking import is_opaque
+from lifecycle.snapshot.places import Yard
+from lifecycle.snapshot.stratum import Stratum, tree_stratum
 from lifecycle.snapshot.taking import put_in_layout
+from lifecycle.snapshot.upper import UpperTop
+from lifecycle.snapshot.view import MergedView
 
 
 class Mounts(Protocol):
@@ -42,8 +48,7 @@ class OverlaySnapshots:
         self._shelf = LayerShelf(base, ownership, marks)
         self._yard = Yard(os.path.join(base, "roots"))
         self._mounts = mounts
-        self._opaque = f"{flavour}.overlay.opaque"
-        self._own = ownership is Ownership.KEEP
+        self._flavour = flavour
 
     def has(self, diff_id: Digest) -> bool:
         return self._shelf.has(diff_id)
@@ -52,22 +57,36 @@ class OverlaySnapshots:
         self._shelf.unpack(diff_id, open_tar)
 
     def sweep(self) -> int:
-        return self._yard.sweep() + self._shelf.yard.sweep()
+        return self._yard.sweep() + self._shelf.sweep()
 
     def collect(self, keep: Callable[[str], bool]) -> int:
         return self._shelf.collect(keep)
 
-    def prepare(self, layers: Sequence[Digest], trees: Sequence[Tree] = (), *, writer_uid: int = 0) -> OverlayRoot:
-        strata, locks = self._shelf.hold(layers)
+    def close(self) -> None:
+        """Nothing is kept between roots here."""
+
+    def view(self, layers: Sequence[Digest | Diff | Virtual]) -> View:
+        return self._shelf.view(layers)
+
+    def prepare(
+        self, layers: Sequence[Digest | Diff], trees: Sequence[Tree] = (), *, writer_uid: int = 0
+    ) -> OverlayRoot:
+        strata, holds = self._shelf.hold(layers)
         try:
             strata += [tree_stratum(tree.root, tree.at) for tree in trees]
             place, claim = self._yard.claim()
+        except FileNotFoundError as error:
+            release(holds)
+            raise LayerNotUnpacked(f"A kept tree is not at {error.filename}") from error
         except BaseException:
-            for lock in locks:
-                lock.release()
+            release(holds)
             raise
-        root = OverlayRoot(place, strata[::-1], self._mounts, self._opaque, self._own)
-        root.on_close = lambda: _let_go(self._yard, place, claim, locks)
+
+        def let_go() -> None:
+            self._yard.drop(place, claim)
+            release(holds)
+
+        root = OverlayRoot(place, strata[::-1], self._mounts, self._flavour, self._shelf, let_go)
         try:
             root.mount()
         except OSError as error:
@@ -81,26 +100,30 @@ class OverlaySnapshots:
         return root
 
 
-def _let_go(yard: Yard, place: str, claim: Lock, locks: list[Lock]) -> None:
-    yard.drop(place, claim)
-    for lock in locks:
-        lock.release()
-
-
 class OverlayRoot:
     """One overlay mount. ``strata`` are the lower trees, topmost first."""
 
-    def __init__(self, place: str, strata: list[Stratum], mounts: Mounts, opaque: str, own: bool) -> None:
+    def __init__(
+        self,
+        place: str,
+        strata: list[Stratum],
+        mounts: Mounts,
+        flavour: str,
+        shelf: LayerShelf,
+        on_close: Callable[[], None],
+    ) -> None:
         self._place = place
         self._strata = strata
         self._mounts = mounts
-        self._opaque = opaque
-        self._own = own
+        self._flavour = flavour
+        self._opaque = f"{flavour}.overlay.opaque"
+        self._shelf = shelf
+        self._own = not shelf.single
+        self._on_close = on_close
         self._upper = os.path.join(place, "upper")
         self._merged = os.path.join(place, "root")
         self._mounted = False
         self._closed = False
-        self.on_close: Callable[[], None] = lambda: None
 
     @property
     def path(self) -> Path:
@@ -121,6 +144,7 @@ class OverlayRoot:
         empty = os.path.join(self._place, "empty")
         for directory in (links, work, empty, self._upper, self._merged):
             os.mkdir(directory, 0o755)
+        os.chmod(self._upper, 0o755)
         # short names: a mount's options must fit into one page, and layers may be many
         for number, path in enumerate([stratum.path for stratum in self._strata] or [empty]):
             os.symlink(path, os.path.join(links, str(number)))
@@ -189,12 +213,28 @@ class OverlayRoot:
         return None
 
     def _is_opaque(self, path: str) -> bool:
+        return is_opaque(path, self._opaque)
+
+    def commit(self, *, owner: tuple[int, int] = (0, 0), mtime: int | None = None) -> FrozenDiff:
+        self._unmount()
+        below = MergedView([self._shelf.look_into(stratum) for stratum in self._strata])
+        place, claim = self._shelf.diffs.claim()
         try:
-            return os.getxattr(path, self._opaque, follow_symlinks=False) == b"y"
-        except OSError as error:
-            if error.errno in (errno.ENODATA, errno.ENOTSUP, errno.ENOENT, errno.EPERM):
-                return False
+            tree = os.path.join(place, "fs")
+            os.rename(self._upper, tree)
+            top = UpperTop(tree, self._flavour)
+            found = compare(top, below, owner if self._shelf.single else None)
+            top.trim(found, mtime)
+            diff = self._shelf.frozen(place, claim, found)
+        except BaseException as error:
+            self._shelf.diffs.drop(place, claim)
+            if isinstance(error, OSError):
+                why = f"{error.filename}: {error.strerror}"
+                raise SnapshotFailed("What a step changed could not be gathered", why=why) from error
             raise
+        finally:
+            self.close()
+        return diff
 
     def take(self, at: str, destination: Path) -> Tree:
         inside = at.strip("/")
@@ -221,13 +261,18 @@ class OverlayRoot:
         if self._closed:
             return
         self._closed = True
-        if self._mounted:
-            try:
-                self._mounts.unmount(self._merged)
-            except OSError as error:
-                # removing the directory now would empty the root through the mount, but nothing below it
-                raise SnapshotFailed(f"{self._merged} could not be unmounted", why=error.strerror) from error
-        self.on_close()
+        self._unmount()
+        self._on_close()
+
+    def _unmount(self) -> None:
+        if not self._mounted:
+            return
+        try:
+            self._mounts.unmount(self._merged)
+        except OSError as error:
+            # removing the directory now would empty the root through the mount, but nothing below it
+            raise SnapshotFailed(f"{self._merged} could not be unmounted", why=error.strerror) from error
+        self._mounted = False
 
 
 def _same_directory(first: str, status: os.stat_result, second: str) -> bool:

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class Lock:
@@ -79,14 +79,17 @@ class Yard:
         remove_tree(place)
         lock.release(remove=not os.path.lexists(place))
 
-    def sweep(self) -> int:
-        """Remove directories whose owner is dead; how many."""
+    def sweep(self, spare: Callable[[str], bool] = lambda place: False) -> int:
+        """Remove directories whose owner is dead, but those that ``spare`` says to be wanted still; how many."""
         count = 0
         for name in self._names():
             lock = Lock.take(os.path.join(self.path, name + ".lock"), wait=False)
             if lock is None:
                 continue
             place = os.path.join(self.path, name)
+            if spare(place):
+                lock.release(remove=True)
+                continue
             count += os.path.lexists(place)
             self.drop(place, lock)
         return count
