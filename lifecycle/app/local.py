@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from lifecycle.errors import PylifeError
 from lifecycle.image.errors import ImageNotFound
-from lifecycle.image.image import ImageIndex
+from lifecycle.image.image import Image, ImageIndex
 from lifecycle.image.places import Place, RegistryPlace, locate
 from lifecycle.image.ports import Ports
 from lifecycle.image.source import StoreSource, read
-from lifecycle.oci import Descriptor, Reference
+from lifecycle.oci import Descriptor, ImageConfig, Platform, Reference
 from lifecycle.store import LocalStore
 
 
@@ -65,6 +65,16 @@ def need(store: LocalStore, ref: Reference) -> Descriptor:
     if descriptor is None:
         raise not_in_store(ref, [known.familiar for known, _ in store.items()])
     return descriptor
+
+
+def stored_config(name: str, store: LocalStore) -> ImageConfig | None:
+    """The configuration of the image ``name`` for this host; None when the store has none, or none that is readable."""
+    try:
+        descriptor = store.get(Reference.parse(name))
+        image = read(StoreSource(descriptor, store), platform=Platform.host()) if descriptor else None
+    except PylifeError:
+        return None
+    return image.config if isinstance(image, Image) else None
 
 
 def find(name: str, ports: Ports) -> Place:

@@ -1,4 +1,4 @@
-"""The pages of the error codes: ``docs/errors`` in a checkout, ``share/errors`` in an installed package."""
+"""The pages of error codes and checks: ``docs`` in a checkout, ``share`` in an installed package."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ class UnknownCode(PylifeError):
     fix = "`pylife explain` lists the codes."
 
 
-def folder() -> Path:
-    """Where the pages are."""
+def folder(kind: str) -> Path:
+    """Where the pages of ``errors`` or ``checks`` are."""
     package = Path(lifecycle.__file__).parent
-    installed = package / "share" / "errors"
-    return installed if installed.is_dir() else package.parent / "docs" / "errors"
+    installed = package / "share" / kind
+    return installed if installed.is_dir() else package.parent / "docs" / kind
 
 
 def titles() -> dict[str, str]:
-    """Code → title of every page, in order."""
-    return {path.stem: _title(path) for path in sorted(folder().glob("*.md"))}
+    """Code → title of every page: the errors in order, then the checks of Dockerfiles."""
+    return {path.stem: _title(path) for path in _pages().values()}
 
 
 def page(code: str) -> str:
-    """The page of ``code``; raises UnknownCode with the near one."""
-    known = titles()
+    """The page of an error code, or of a check by its name; raises UnknownCode with the near one."""
+    known = _pages()
     if code not in known:
         raise UnknownCode(f"There is no error code {code!r}", fix=suggestion(code, list(known), UnknownCode.fix))
-    return (folder() / f"{code}.md").read_text().rstrip()
+    return known[code].read_text().rstrip()
+
+
+def _pages() -> dict[str, Path]:
+    return {path.stem: path for kind in ("errors", "checks") for path in sorted(folder(kind).glob("*.md"))}
 
 
 def _title(path: Path) -> str:

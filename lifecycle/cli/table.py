@@ -40,6 +40,7 @@ ROWS = (
     Row("diff", "Look into them", "Show how two images differ."),
     Row("validate", "Look into them", "Check an image against the specification."),
     Row("export", "Look into them", "Write an image's filesystem as a tar archive."),
+    Row("dockerfile", "Look into them", "Look into a Dockerfile: parse it, check it, list what it takes."),
     Row("login", "Registries", "Keep credentials for a registry."),
     Row("logout", "Registries", "Forget the credentials for a registry."),
     Row("registry", "Registries", "Serve a small registry for development and tests."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ from lifecycle.dockerfile.ast import Node
 from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules
 from lifecycle.dockerfile.location import Location
 from lifecycle.dockerfile.survey import Survey
+from lifecycle.errors import PylifeError
 
 Level = Literal["warning", "error"]
 
@@ -55,5 +56,31 @@ class Finding:
     location: Location
     level: Level = "warning"
 
+    def as_dict(self) -> dict[str, object]:
+        """The finding as plain data."""
+        return {
+            "rule": self.rule,
+            "line": self.location.line,
+            "detail": self.message,
+            "level": self.level,
+            "file": self.location.file,
+            "end_line": self.location.end,
+        }
+
     def __str__(self) -> str:
         return f"{self.rule}: {self.message} (line {self.location.line})"
+
+
+class ChecksFailed(PylifeError):
+    """The checks of a Dockerfile found something, and the file asks that this ends the build."""
+
+    code = "dockerfile.checks-failed"
+    fix = "Correct what was found, or leave a rule out with # check=skip=RULE at the top of the file."
+
+    @classmethod
+    def raise_for(cls, findings: Sequence[Finding]) -> None:
+        """Raise ChecksFailed when one of the findings is an error."""
+        rules = dict.fromkeys(finding.rule for finding in findings if finding.level == "error")
+        if rules:
+            why = "it says check=error=true"
+            raise cls(f"{findings[0].location.file} fails the checks {', '.join(rules)}", why=why)
