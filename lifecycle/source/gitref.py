@@ -78,20 +78,17 @@ def is_commit(text: str) -> bool:
     return _COMMIT.fullmatch(text) is not None
 
 
-def parse_git_ref(text: str, *, context: bool = False, pull_method: str = "") -> GitRef | None:
+def parse_git_ref(text: str, *, context: bool = False, pull_method: str = "", any_path: bool = False) -> GitRef | None:
     """The repository that ``text`` names; None when it is no git address. Raises BadGitRef for a broken one.
 
     An http or https address is one when its path ends in ``.git``. ``context`` takes ``github.com/owner/name`` too.
     ``pull_method`` (``https`` or ``http``) is what ``git://`` stands for, as kaniko's GIT_PULL_METHOD has it; a text
-    with kaniko's second ``#`` is read so in any case.
+    with kaniko's second ``#`` is read so in any case. With ``any_path`` every http address is a repository's.
     """
     if text.startswith(("./", "../", "/")) or re.search(r"[\x00-\x1f\x7f]", text):
         return None
     if context and text.startswith("github.com/"):
-        text = f"https://{text}"
-        context_form = True
-    else:
-        context_form = False
+        text, any_path = f"https://{text}", True
     if found := _SCP.fullmatch(text):
         if found["path"].startswith("-") or not found["path"]:
             raise BadGitRef(f"{_shown(text)} is no git address", why=f"{found['path']!r} is no path")
@@ -107,7 +104,7 @@ def parse_git_ref(text: str, *, context: bool = False, pull_method: str = "") ->
     except ValueError as error:
         raise BadGitRef(f"{_shown(text)} is no git address", why=str(error)) from error
     web = scheme in ("http", "https")
-    if web and not context_form and not parts.path.endswith(".git"):
+    if web and not any_path and not parts.path.endswith(".git"):
         return None
     userinfo, _, _ = parts.netloc.rpartition("@")
     host = parts.hostname or ""

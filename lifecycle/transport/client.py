@@ -16,18 +16,11 @@ from urllib.parse import urlsplit
 
 from lifecycle import __version__
 from lifecycle.transport.errors import ERROR_BODY_LIMIT, E, Faults, HttpError
-from lifecycle.transport.settings import TransportSettings
+from lifecycle.transport.settings import TransportSettings, system_bundle
 
 if TYPE_CHECKING:
     import httpx2
 
-# Where distributions keep the authorities, for interpreters whose OpenSSL was compiled to look elsewhere.
-_SYSTEM_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 _DIRECT = ("all://localhost", "all://127.0.0.0/8", "all://[::1]")
 
 
@@ -172,10 +165,9 @@ class Transport(Generic[E]):
             context = ssl.create_default_context()  # honours SSL_CERT_FILE and SSL_CERT_DIR
             paths = ssl.get_default_verify_paths()
             if paths.cafile is None and paths.capath is None:
-                for bundle in _SYSTEM_BUNDLES:
-                    if Path(bundle).is_file():
-                        context.load_verify_locations(bundle)
-                        break
+                bundle = system_bundle()
+                if bundle is not None:
+                    context.load_verify_locations(bundle)
         authorities = [*self._settings.ca_files, *(path for folder in folders for path in sorted(folder.glob("*.crt")))]
         for path in authorities if kind == "verified" else ():
             try:

@@ -7,6 +7,20 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+# Where distributions keep the authorities, for programs whose TLS was compiled to look elsewhere.
+SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+def system_bundle() -> Path | None:
+    """The file with the authorities that this host trusts: SSL_CERT_FILE, else the distribution's; None without."""
+    candidates = (os.environ.get("SSL_CERT_FILE", ""), *SYSTEM_BUNDLES)
+    return next((path for text in candidates if text and (path := Path(text)).is_file()), None)
+
 
 def system_certs_dirs() -> tuple[Path, ...]:
     """Where container tools keep a folder of certificates for each host."""
