@@ -4,29 +4,51 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from lifecycle.archive import Ownership, Whiteouts
 from lifecycle.oci.digest import Digest, chain_id
-from lifecycle.snapshot.base import Tree
-from lifecycle.snapshot.copying import Copier, Stamp, stamps
-from lifecycle.snapshot.errors import SnapshotFailed
-from lifecycle.snapshot.layers import LayerShelf
-from lifecycle.snapshot.stratum import Stratum, tree_stratum
+from lifecycle.snapshot.base import Diff, Tree, View, Virtual
+from lifecycle.snapshot.copying import Copier, State
+from lifecycle.snapshot.copyroot import CopyRoot
+from lifecycle.snapshot.diff import FrozenDiff
+from lifecycle.snapshot.errors import LayerNotUnpacked, SnapshotFailed
+from lifecycle.snapshot.layers import LayerShelf, release
+from lifecycle.snapshot.laying import lay_over
 from lifecycle.snapshot.places import Lock, Yard, remove_tree
-from lifecycle.snapshot.taking import put_in_layout
+from lifecycle.snapshot.stratum import Stratum, tree_stratum
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
+_KEPT_IDLE = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Idle:
+    """A directory that nobody uses, and whose state is that of ``layers``: the next root may go on with it."""
+
+    place: str
+    claim: Lock
+    layers: tuple[Digest | Diff, ...]
+    states: dict[str, State]
+
+    def covers(self, wanted: Sequence[object]) -> bool:
+        """Whether only layers on top are missing."""
+        return [identity(layer) for layer in self.layers] == list(wanted[: len(self.layers)])
+
+
+def identity(layer: Digest | Diff) -> object:
+    """Equal for layers with the same content."""
+    return layer.identity if isinstance(layer, FrozenDiff) else str(layer)
 
 
 class CopySnapshots:
-    """A Snapshotter of directories. Layers are merged once per chain (by hard links), each root is cloned from that.
+    """A Snapshotter of directories: each root is made of copies, or is the directory that a committed root was.
 
-    A root's files may share their bytes with every other root's: pylife itself must replace files in it, never
+    For a ``writer_uid`` other than root, layers are merged once per chain (by hard links) and roots cloned from that:
+    such a root's files may share their bytes with every other root's. pylife itself must replace files in it, never
     write into them; processes that run in it as ``writer_uid`` cannot.
     """
 
@@ -37,6 +59,8 @@ class CopySnapshots:
         os.makedirs(self._chains, mode=0o755, exist_ok=True)
         self._yard = Yard(os.path.join(base, "roots"))
         self._own = ownership is Ownership.KEEP
+        self._idle: list[Idle] = []
+        self._lock = threading.Lock()
 
     def has(self, diff_id: Digest) -> bool:
         return self._shelf.has(diff_id)
@@ -45,7 +69,7 @@ class CopySnapshots:
         self._shelf.unpack(diff_id, open_tar)
 
     def sweep(self) -> int:
-        return self._yard.sweep() + self._shelf.yard.sweep()
+        return self._yard.sweep() + self._shelf.sweep()
 
     def collect(self, keep: Callable[[str], bool]) -> int:
         count = self._shelf.collect(keep)
@@ -59,48 +83,65 @@ class CopySnapshots:
                     lock.release(remove=True)
         return count
 
-    def prepare(self, layers: Sequence[Digest], trees: Sequence[Tree] = (), *, writer_uid: int = 0) -> CopyRoot:
-        strata, locks = self._shelf.hold(layers)
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for each in idle:
+            self._yard.drop(each.place, each.claim)
+
+    def view(self, layers: Sequence[Digest | Diff | Virtual]) -> View:
+        return self._shelf.view(layers)
+
+    def prepare(self, layers: Sequence[Digest | Diff], trees: Sequence[Tree] = (), *, writer_uid: int = 0) -> CopyRoot:
+        strata, holds = self._shelf.hold(layers)
         try:
             tops = [tree_stratum(tree.root, tree.at) for tree in trees]
-            place, claim = self._yard.claim()
-            root = CopyRoot(place, self._own, lambda: self._yard.drop(place, claim))
-            try:
-                self._fill(root, layers, strata, trees, tops, self._sharing(writer_uid))
-            except BaseException:
-                root.close()
-                raise
-        except OSError as error:
-            why = f"{error.filename}: {error.strerror}"
-            raise SnapshotFailed("A root filesystem could not be copied together", why=why) from error
-        finally:
-            for lock in locks:
-                lock.release()
+            idle = None if trees else self._take(layers)
+            place, claim = (idle.place, idle.claim) if idle is not None else self._yard.claim()
+        except FileNotFoundError as error:
+            release(holds)
+            raise LayerNotUnpacked(f"A kept tree is not at {error.filename}") from error
+        except BaseException:
+            release(holds)
+            raise
+
+        def let_go(diff: FrozenDiff | None, states: dict[str, State]) -> None:
+            if diff is not None and not trees and not shared:
+                self._put(Idle(place, claim, (*layers, diff), states))
+            else:
+                self._yard.drop(place, claim)
+            release(holds)
+
+        chain = [layer for layer in layers if isinstance(layer, Digest)]
+        shared = idle is None and bool(layers) and self._own and writer_uid != 0 and len(chain) == len(layers)
+        root = CopyRoot(place, [*strata, *tops][::-1], self._shelf, let_go)
+        try:
+            if shared:
+                merged, lock = self._chain(chain, strata)
+                try:
+                    Copier(self._own, _sharable).tree(merged, os.fspath(root.path))
+                finally:
+                    lock.release()
+            elif idle is None:
+                os.mkdir(root.path)
+                os.chmod(root.path, 0o755)
+            if not shared:
+                for stratum in strata[len(idle.layers) if idle is not None else 0 :]:
+                    lay_over(stratum, os.fspath(root.path), Copier(self._own, join=False))
+            self._put_trees(os.fspath(root.path), trees, tops)
+            if idle is not None and len(idle.layers) == len(layers):
+                root.remember(idle.states)
+            else:
+                root.remember()
+        except BaseException as error:
+            root.close()
+            if isinstance(error, OSError):
+                why = f"{error.filename}: {error.strerror}"
+                raise SnapshotFailed("A root filesystem could not be copied together", why=why) from error
+            raise
         return root
 
-    def _sharing(self, writer_uid: int) -> Callable[[os.stat_result], bool]:
-        if writer_uid == 0 or not self._own:
-            return lambda status: False
-        return lambda status: status.st_uid == 0 and (stat.S_ISLNK(status.st_mode) or not status.st_mode & 0o022)
-
-    def _fill(
-        self,
-        root: CopyRoot,
-        layers: Sequence[Digest],
-        strata: list[Stratum],
-        trees: Sequence[Tree],
-        tops: list[Stratum],
-        share: Callable[[os.stat_result], bool],
-    ) -> None:
-        target = os.fspath(root.path)
-        if layers:
-            chain, lock = self._chain(layers, strata)
-            try:
-                Copier(self._own, share).tree(chain, target)
-            finally:
-                lock.release()
-        else:
-            os.mkdir(target, 0o755)
+    def _put_trees(self, target: str, trees: Sequence[Tree], tops: Sequence[Stratum]) -> None:
         copier = Copier(self._own)
         for tree, top in zip(trees, tops, strict=True):
             parts = tree.at.strip("/").split("/")
@@ -112,7 +153,23 @@ class CopySnapshots:
                     copier.status(source, here, os.stat(source))
             remove_tree(os.path.join(target, *parts))
             copier.tree(os.fspath(tree.content), os.path.join(target, *parts))
-        root.remember()
+
+    def _take(self, layers: Sequence[Digest | Diff]) -> Idle | None:
+        """The idle directory that needs the fewest of ``layers`` laid over it."""
+        wanted = [identity(layer) for layer in layers]
+        with self._lock:
+            fitting = [idle for idle in self._idle if idle.covers(wanted)]
+            best = max(fitting, key=lambda idle: len(idle.layers), default=None)
+            if best is not None:
+                self._idle.remove(best)
+        return best
+
+    def _put(self, idle: Idle) -> None:
+        with self._lock:
+            self._idle.append(idle)
+            oldest = self._idle.pop(0) if len(self._idle) > _KEPT_IDLE else None
+        if oldest is not None:
+            self._yard.drop(oldest.place, oldest.claim)
 
     def _chain(self, layers: Sequence[Digest], strata: list[Stratum]) -> tuple[str, Lock]:
         """The merged tree of a stack of layers, made if it is not there, and a lock that keeps it."""
@@ -130,7 +187,7 @@ class CopySnapshots:
                     partial, claim = self._yard.claim()
                     try:
                         for stratum in strata:
-                            lay_over(stratum, partial, self._own)
+                            lay_over(stratum, partial, Copier(self._own, lambda status: True))
                         os.rename(partial, place)
                     finally:
                         self._yard.drop(partial, claim)
@@ -138,90 +195,6 @@ class CopySnapshots:
                 alone.release()
 
 
-def lay_over(stratum: Stratum, target: str, own: bool) -> None:
-    """Lay one unpacked layer over ``target``: its whiteouts remove, its files replace, its directories join."""
-    copier = Copier(own, lambda status: True)
-    _lay_directory(stratum, "", target, copier, {})
-
-
-def _lay_directory(stratum: Stratum, path: str, target: str, copier: Copier, seen: dict[tuple[int, int], str]) -> None:
-    source = os.path.join(stratum.path, path)
-    there = os.path.join(target, path)
-    with os.scandir(source) as entries:
-        found = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
-    if _OPAQUE in found:
-        for name in os.listdir(there):
-            remove_tree(os.path.join(there, name))
-    for name in found:
-        if name.startswith(_WHITEOUT) and not name.startswith(".wh..wh."):
-            remove_tree(os.path.join(there, name.removeprefix(_WHITEOUT)))
-    for name, status in found.items():
-        if name.startswith(_WHITEOUT):
-            continue
-        inside = os.path.join(path, name)
-        goal = os.path.join(there, name)
-        if stat.S_ISDIR(status.st_mode):
-            if os.path.islink(goal) or not os.path.isdir(goal):
-                remove_tree(goal)
-                os.mkdir(goal, 0o755)
-                copier.status(os.path.join(source, name), goal, status)
-            _lay_directory(stratum, inside, target, copier, seen)
-        else:
-            remove_tree(goal)
-            copier.entry(os.path.join(source, name), goal, status, seen)
-    if (path or ".") not in stratum.implied:
-        copier.status(source, there, os.stat(source))
-
-
-class CopyRoot:
-    """A directory cloned from a chain; ``changed`` compares with how every path looked when it was new."""
-
-    def __init__(self, place: str, own: bool, on_close: Callable[[], None]) -> None:
-        self._root = os.path.join(place, "root")
-        self._own = own
-        self._on_close = on_close
-        self._closed = False
-        self._before: dict[str, Stamp] = {}
-
-    @property
-    def path(self) -> Path:
-        return Path(self._root)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def remember(self) -> None:
-        """Note how everything looks now. Raises OSError."""
-        self._before = stamps(self._root)
-
-    def changed(self, at: str) -> bool:
-        inside = at.strip("/")
-        before = {
-            path[len(inside) :].lstrip("/") or ".": seen
-            for path, seen in self._before.items()
-            if path == inside or path.startswith(inside + "/")
-        }
-        return stamps(os.path.join(self._root, inside)) != before
-
-    def take(self, at: str, destination: Path) -> Tree:
-        source = os.path.join(self._root, at.strip("/"))
-        copier = Copier(self._own)
-
-        def move(target: str) -> None:
-            try:
-                os.rename(source, target)
-            except OSError:
-                copier.tree(source, target)
-
-        return put_in_layout(self._root, at, destination, move, copier)
-
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._on_close()
+def _sharable(status: os.stat_result) -> bool:
+    """Whether a process that is not root cannot write to the file."""
+    return status.st_uid == 0 and (stat.S_ISLNK(status.st_mode) or not status.st_mode & 0o022)

@@ -16,17 +16,20 @@ _CHUNK = 1 << 20
 
 #: (mode, uid, gid, size, mtime_ns, ctime_ns, inode), ctime 0 where other roots share the inode
 Stamp = tuple[int, int, int, int, int, int, int]
+#: (mode, uid, gid, size, mtime_ns, ctime_ns, inode, names)
+State = tuple[int, int, int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Copier:
     """Copies trees. ``own`` keeps owners (not where one id is all there is); ``share`` says which files to hard-link.
 
-    Inside one copy, names of one file stay names of one file.
+    Inside one copy, names of one file stay names of one file, unless ``join`` is false.
     """
 
     own: bool = True
     share: Callable[[os.stat_result], bool] = lambda status: False
+    join: bool = True
 
     def tree(self, source: str, target: str) -> None:
         """Copy the directory ``source`` to ``target``, which is made or joined. Raises OSError."""
@@ -48,7 +51,7 @@ class Copier:
         if stat.S_ISSOCK(status.st_mode):
             return
         key = (status.st_dev, status.st_ino)
-        if status.st_nlink > 1 and key in seen:
+        if status.st_nlink > 1 and key in seen and self.join:
             os.link(seen[key], target, follow_symlinks=False)
             return
         sharable = stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
@@ -128,36 +131,46 @@ def _copy_bytes(reader: int, writer: int) -> None:
 
 def stamps(root: str) -> dict[str, Stamp]:
     """What every path below ``root`` looks like, by its path relative to it; ``.`` is the root itself."""
-    found: dict[str, Stamp] = {}
-    if not os.path.lexists(root):
+    return {path: stamp(state) for path, state in states(root).items()}
+
+
+def states(root: str) -> dict[str, State]:
+    """The whole state of every path below ``root``, as ``stamps`` names them; none when it is not there."""
+    found: dict[str, State] = {}
+    try:
+        found["."] = state(os.lstat(root))
+    except FileNotFoundError:
         return found
-    found["."] = stamp(os.lstat(root))
-    pending = [(root, "")]
+    pending = [(root, "")] if stat.S_ISDIR(found["."][0]) else []
     while pending:
         directory, prefix = pending.pop()
-        if not stat.S_ISDIR(os.lstat(directory).st_mode):
-            continue
         with os.scandir(directory) as entries:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
                 name = prefix + entry.name
-                found[name] = stamp(status)
+                found[name] = state(status)
                 if stat.S_ISDIR(status.st_mode):
                     pending.append((entry.path, name + "/"))
     return found
 
 
-def stamp(status: os.stat_result) -> Stamp:
-    """One path's state. A directory's size and times, and a shared inode's ctime, say nothing about this root."""
-    if stat.S_ISDIR(status.st_mode):
-        return (status.st_mode, status.st_uid, status.st_gid, 0, 0, 0, 0)
-    ctime = status.st_ctime_ns if status.st_nlink == 1 else 0
+def state(status: os.stat_result) -> State:
+    """All that tells whether a path was touched."""
     return (
         status.st_mode,
         status.st_uid,
         status.st_gid,
         status.st_size,
         status.st_mtime_ns,
-        ctime,
+        status.st_ctime_ns,
         status.st_ino,
+        status.st_nlink,
     )
+
+
+def stamp(state: State) -> Stamp:
+    """One path's look. A directory's size and times, and a shared inode's ctime, say nothing about this root."""
+    mode, uid, gid, size, mtime, ctime, inode, links = state
+    if stat.S_ISDIR(mode):
+        return (mode, uid, gid, 0, 0, 0, 0)
+    return (mode, uid, gid, size, mtime, ctime if links == 1 else 0, inode)

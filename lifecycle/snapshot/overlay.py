@@ -18,7 +18,7 @@ from lifecycle.snapshot.changes import compare
 from lifecycle.snapshot.copying import Copier, attributes
 from lifecycle.snapshot.diff import FrozenDiff
 from lifecycle.snapshot.errors import LayerNotUnpacked, MountFailed, SnapshotFailed
-from lifecycle.snapshot.layers import Hold, LayerShelf, release
+from lifecycle.snapshot.layers import LayerShelf, release
 from lifecycle.snapshot.looking import is_opaque
 from lifecycle.snapshot.places import Yard
 from lifecycle.snapshot.stratum import Stratum, tree_stratum

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import pwd
 import shutil
 import tempfile
 import traceback
@@ -24,7 +26,9 @@ from lifecycle.snapshot.base import Snapshotter
 from lifecycle.snapshot.copies import CopySnapshots
 from lifecycle.snapshot.overlay import OverlaySnapshots
 
-KINDS = ["overlay", "overlay-user", "copies"]
+KINDS = ["overlay", "overlay-user", "overlay-subids", "copies"]
+Body = Callable[[Snapshotter, Path], Any]
+RunOn = Callable[[str, Body], Any]
 
 
 def make(kind: str, home: Path, rung: Rung) -> Snapshotter | None:
@@ -44,26 +48,17 @@ def home() -> Iterator[Path]:
     shutil.rmtree(place, ignore_errors=True)
 
 
-@pytest.fixture(params=KINDS)
-def on_rung(request: pytest.FixtureRequest, home: Path) -> Callable[[Callable[[Snapshotter, Path], Any]], Any]:
-    """A function that runs a body with a snapshotter of one kind, in a child, and returns its result."""
+@pytest.fixture
+def run_on(home: Path) -> RunOn:
+    """A function that runs a body with a snapshotter of the named kind, in a child, and returns its result."""
 
-    def run(body: Callable[[Snapshotter, Path], Any]) -> Any:
+    def run(wanted_kind: str, body: Body) -> Any:
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
             answer: tuple[str, Any]
             try:
-                if request.param == "overlay-user" and os.geteuid() == 0:
-                    os.setgroups([])
-                    os.setresgid(65534, 65534, 65534)
-                    os.setresuid(65534, 65534, 65534)
-                    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-                wanted = Isolation.CHROOT if request.param == "copies" and os.geteuid() == 0 else Isolation.AUTO
-                rung = probe(wanted, home)
-                enter(rung)
-                store = make(request.param, home, rung)
-                answer = ("skip", "; ".join(rung.reasons)) if store is None else ("ok", body(store, home))
+                answer = _answer(wanted_kind, body, home / wanted_kind)
             except PylifeError as error:
                 answer = ("error", (type(error).__name__, str(error)))
             except BaseException:
@@ -85,3 +80,50 @@ def on_rung(request: pytest.FixtureRequest, home: Path) -> Callable[[Callable[[S
         return value
 
     return run
+
+
+def _answer(kind: str, body: Body, home: Path) -> tuple[str, Any]:
+    home.mkdir(exist_ok=True)
+    home.chmod(0o777)
+    if kind == "overlay-subids" and os.geteuid() == 0:
+        lent = _user_with_lent_ids()
+        if lent is None:
+            return "skip", "no user of this host has lent ids (/etc/subuid, newuidmap)"
+        _become(lent)
+    if kind == "overlay-user" and os.geteuid() == 0:
+        _become(65534)
+    rung = probe(Isolation.CHROOT if kind == "copies" and os.geteuid() == 0 else Isolation.AUTO, home)
+    enter(rung)
+    if kind == "overlay-subids" and rung.ids != "subids":
+        return "skip", "; ".join(rung.reasons)
+    store = make(kind, home, rung)
+    if store is None:
+        return "skip", "; ".join(rung.reasons)
+    try:
+        return "ok", body(store, home)
+    finally:
+        store.close()
+
+
+def _user_with_lent_ids() -> int | None:
+    if shutil.which("newuidmap") is None:
+        return None
+    with contextlib.suppress(OSError), open("/etc/subuid", encoding="utf-8") as lines:
+        for line in lines:
+            with contextlib.suppress(KeyError):
+                return pwd.getpwnam(line.split(":")[0]).pw_uid
+    return None
+
+
+def _become(uid: int) -> None:
+    gid = uid if uid == 65534 else pwd.getpwuid(uid).pw_gid
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+
+
+@pytest.fixture(params=KINDS)
+def on_rung(request: pytest.FixtureRequest, run_on: RunOn) -> Callable[[Body], Any]:
+    """The same, on each kind in turn."""
+    return lambda body: run_on(request.param, body)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from snapshot_layers import BASE, OnRung, tar, unpack
+
 from lifecycle.archive import Kind
 from lifecycle.snapshot.base import Diff, Snapshotter
 from lifecycle.snapshot.errors import ReservedName
-from snapshot_layers import BASE, OnRung, tar, unpack
 
 Shown = list[tuple[str, str, int]]
 
