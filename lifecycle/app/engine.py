@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lifecycle.app.ports import Ports
-from lifecycle.phases.inputs import Engine
 from lifecycle.sandbox import Isolation, Rung, Sandbox, enter, entered, probe
 from lifecycle.snapshot import Yard, open_snapshotter
+
+if TYPE_CHECKING:
+    from lifecycle.phases.inputs import Engine
 
 
 def enter_rung(ports: Ports) -> Rung:
@@ -29,7 +32,9 @@ def enter_rung(ports: Ports) -> Rung:
 
 @contextmanager
 def open_engine(ports: Ports) -> Iterator[Engine]:
-    """The ports of a build. The store is held for the length of the block, so that no ``gc`` takes a blob in use."""
+    """The ports of a buildpack build. The store is held for the length of the block, so that no ``gc`` takes a blob in use."""
+    from lifecycle.phases.inputs import Engine
+
     rung = enter_rung(ports)
     with Sandbox(rung, ports.sink) as sandbox, ports.store.hold():
         yield Engine(open_snapshotter(ports.home, rung), sandbox, rung, ports.store, ports.sink)

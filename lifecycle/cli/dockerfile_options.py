@@ -149,6 +149,8 @@ def parse_dockerfile(session: Session, options: Mapping[str, Any], created: int 
     from lifecycle.archive.compress import Profile
 
     names = tuple(dict.fromkeys(name for name in (options["image"], *options["tags"]) if name))
+    if not (names or options["outputs"] or options["check"]):
+        raise UsageError("The image has no name", fix="Name it with --image NAME, or say where to write it: --output.")
     return DockerfileRequest(
         context=str(options["app"]),
         sub_path=options["context_sub_path"],

@@ -67,3 +67,21 @@ class Sent:
     place: Place
     transfer: Transfer
     pushed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileResult:
+    """What a build came to.
+
+    ``result`` is the image, or the index of a build for several platforms; ``images`` one for each platform. ``made``
+    are the layers of steps that were done, ``reused`` those that were known. ``unchanged`` says that no step had to be
+    looked at closely.
+    """
+
+    result: Image | ImageIndex
+    images: tuple[Image, ...]
+    sent: tuple[Sent, ...]
+    written: tuple[Written, ...]
+    made: tuple[Layer, ...]
+    reused: tuple[Layer, ...]
+    unchanged: bool

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lifecycle.cli.command import Session, command, registry_flags, setting_flag
+from lifecycle.cli.dockerfile_options import check_mode, dockerfile_options
 from lifecycle.cli.options import (
     detect_options,
     env_options,
@@ -20,7 +21,6 @@ from lifecycle.cli.options import (
 from lifecycle.cli.text import duration, size
 from lifecycle.errors import UsageError
 from lifecycle.events import Summary
-from lifecycle.phases.layout import process_types
 
 if TYPE_CHECKING:
     from lifecycle.app.build import BuildRequest, BuildResult
@@ -32,12 +32,16 @@ if TYPE_CHECKING:
         "pylife build --app ./src --image demo",
         "pylife build --app ./src --image localhost:5000/app -t localhost:5000/app:1",
         "pylife build --image oci:./out:1 --env PIP_INDEX_URL=https://packages.example/simple",
+        "pylife build --app ./src --dockerfile ./src/Dockerfile --target test --image demo",
     ]
 )
-@click.option("--image", "-i", required=True, metavar="NAME", help="The image to make; a registry's name is pushed.")
-@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="Another name for it (repeatable).")
+@click.option("--image", "-i", metavar="NAME", help="The image to make; a registry's name is pushed.")
+@click.option(
+    "-t", "--tag", "--destination", "tags", multiple=True, metavar="NAME", help="Another name for it (repeatable)."
+)
 @click.option("--push/--no-push", "--publish/--no-publish", "push", default=None, help="Push, or keep it local.")
 @detect_options
+@dockerfile_options
 @env_options
 @click.option("-D", "--default-process", metavar="TYPE", help="The process that the image starts by itself.")
 @click.option("--process-type", "default_process", metavar="TYPE", hidden=True)
@@ -60,15 +64,27 @@ if TYPE_CHECKING:
 @registry_flags
 @setting_flag("compression", "isolation")
 def build(session: Session, /, **options: object) -> None:
-    """Build an image from source code with buildpacks, without a daemon.
+    """Build an image from source code with buildpacks, or from a Dockerfile, without a daemon.
 
     The image stays in the local store under its name, and is pushed when the name says a registry. The source is
     only read. A second build reuses every layer that did not change.
     """
+    check_mode(click.get_current_context(), dockerfile=bool(options["dockerfiles"]))
+    if options["dockerfiles"]:
+        from lifecycle.cli.dockerfile_build import build_dockerfile
+
+        build_dockerfile(session, options, _creation_time(options["creation_time"], "--creation-time"))
+    elif options["image"] or options["tags"]:
+        _build_with_buildpacks(session, options)
+    else:
+        raise UsageError("The image has no name", fix="Name it with --image NAME.")
+
+
+def _build_with_buildpacks(session: Session, options: dict[str, object]) -> None:
     from lifecycle.app.build import build as build_image
 
     began = time.monotonic()
-    request = _request(session, dict(options))
+    request = _request(session, options)
     result = build_image(request, session.ports)
     files = {name: options[name] for name in ("report", "digest_file", "metadata_file") if options[name] is not None}
     if files:
@@ -82,14 +98,19 @@ def build(session: Session, /, **options: object) -> None:
 def _request(session: Session, options: dict[str, object]) -> BuildRequest:
     from lifecycle.app.build import BuildRequest
     from lifecycle.archive import Profile
+    from lifecycle.phases.inputs import EPOCH
 
     cache = options["cache"]
+    names = [name for name in (options["image"], *options["tags"]) if name]  # type: ignore[misc]
+    created = _creation_time(options["creation_time"], "--creation-time")
+    if created is None:
+        created = _creation_time(os.environ.get("SOURCE_DATE_EPOCH"), "SOURCE_DATE_EPOCH")
     if options["no_cache"] and (cache or options["clear_cache"]):
         raise UsageError("--no-cache cannot be combined with --cache or --clear-cache", fix="Drop one of them.")
     return BuildRequest(
         detect=parse_detect(options),
-        image=str(options["image"]),
-        tags=options["tags"],  # type: ignore[arg-type]
+        image=str(names[0]),
+        tags=tuple(str(name) for name in names[1:]),
         push=options["push"],  # type: ignore[arg-type]
         previous_image=options["previous_image"],  # type: ignore[arg-type]
         default_process=options["default_process"],  # type: ignore[arg-type]
@@ -98,37 +119,32 @@ def _request(session: Session, options: dict[str, object]) -> BuildRequest:
         no_cache=bool(options["no_cache"]),
         labels=parse_pairs(options["labels"], "--label"),  # type: ignore[arg-type]
         annotations=parse_pairs(options["annotations"], "--annotation"),  # type: ignore[arg-type]
-        created=_creation_time(options["creation_time"]),
+        created=EPOCH if created is None else created,
         profile=Profile.parse(session.settings.compression.value),
         sbom_dir=options["sbom_output_dir"],  # type: ignore[arg-type]
     )
 
 
-def _creation_time(text: object) -> int:
-    from lifecycle.phases.inputs import EPOCH
-
-    if text is None:
-        text = os.environ.get("SOURCE_DATE_EPOCH")
+def _creation_time(text: object, where: str) -> int | None:
+    """Seconds since 1970 of ``now`` or a number; None when nothing was given."""
     if not text:
-        return EPOCH
+        return None
     if text == "now":
         return int(time.time())
     if not str(text).isdigit() or int(str(text)) > 253402300799:
-        raise UsageError(
-            f"{text!r} is not a time",
-            where="--creation-time or SOURCE_DATE_EPOCH",
-            fix="Give whole seconds since 1970, or now.",
-        )
+        raise UsageError(f"{text!r} is not a time", where=where, fix="Give whole seconds since 1970, or now.")
     return int(str(text))
 
 
-def _sent(transfer: Transfer) -> str:
+def sent_words(transfer: Transfer) -> str:
+    """What a push took, in a few words."""
     there = len(transfer.present) + len(transfer.mounted)
     return f"{len(transfer.sent)} blobs sent ({size(transfer.bytes_sent)}), {there} there already"
 
 
 def _summary(request: BuildRequest, result: BuildResult, seconds: float) -> Summary:
     from lifecycle.buildpack.labels import LIFECYCLE_METADATA, own_layers
+    from lifecycle.phases.layout import process_types
 
     own = own_layers(result.image.config.labels.get(LIFECYCLE_METADATA))
     new = result.created.exported.new if result.created else ()
@@ -145,7 +161,7 @@ def _summary(request: BuildRequest, result: BuildResult, seconds: float) -> Summ
         ("layers", f"{len(new)} new ({size(new_bytes)}), {len(reused)} reused"),
         ("processes", ", ".join(shown) or "none"),
     ]
-    rows += [("pushed to", f"{item.place} ({_sent(item.transfer)})") for item in result.sent if item.pushed]
+    rows += [("pushed to", f"{item.place} ({sent_words(item.transfer)})") for item in result.sent if item.pushed]
     rows.append(("took", duration(seconds)))
     rows.append(("run it", f"pylife run {result.name} -p 8000"))
     data: dict[str, object] = {

@@ -1,0 +1,342 @@
+"""Building a Dockerfile: read, plan, find what is known, do the rest, keep and send the image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lifecycle.app.dockerfile.epoch import find_epoch
+from lifecycle.app.dockerfile.platforms import check_foreign, parse_platforms
+from lifecycle.app.dockerfile.reading import DockerfileText, read_texts
+from lifecycle.app.dockerfile.request import DockerfileRequest, DockerfileResult, Sent
+from lifecycle.app.dockerfile.sources import BuildSources
+from lifecycle.archive.filetree import HostTree
+from lifecycle.dockerfile import config
+from lifecycle.dockerfile.ast import parse
+from lifecycle.dockerfile.frontend import check_frontend
+from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules, load_ignore_rules
+from lifecycle.dockerfile.operations import Workshop
+from lifecycle.dockerfile.plan import Plan, Planner, PlanOptions, unused_arguments
+from lifecycle.dockerfile.stages import Dockerfile, read_dockerfile
+from lifecycle.events import Message
+from lifecycle.graph.local import LocalCache
+from lifecycle.graph.node import Base, Node
+from lifecycle.graph.packing import Packer
+from lifecycle.graph.solver import Solver
+from lifecycle.image.image import Image, ImageIndex
+from lifecycle.image.layer import in_dialect
+from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
+from lifecycle.oci import Platform
+from lifecycle.source.context import open_context, parse_build_context
+
+if TYPE_CHECKING:
+    from lifecycle.app.outputs import Written
+    from lifecycle.app.ports import Ports
+    from lifecycle.dockerfile.lint import Finding
+    from lifecycle.dockerfile.running import Secret, SshSource
+    from lifecycle.graph.state import State
+    from lifecycle.image import Layer
+    from lifecycle.oci import Reference
+    from lifecycle.source.context import Context
+    from lifecycle.source.remotes import Remotes
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request with its sources opened and its Dockerfile read."""
+
+    request: DockerfileRequest
+    ports: Ports
+    context: Context
+    text: DockerfileText
+    dockerfile: Dockerfile
+    rules: IgnoreRules
+    sources: BuildSources
+    epoch: int
+    secrets: Mapping[str, Secret]
+    ssh: Mapping[str, SshSource]
+
+
+def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
+    """Build the target, keep the image in the store under all its names, push it where a name says a registry.
+
+    Nothing is entered, forked or started when every step's result is known.
+    """
+    places = [parse_place(name) for name in request.names]
+    push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
+    with ports.store.hold(), open_job(request, ports) as job:
+        _hint(job)
+        images, made, reused, unchanged = _images(job, push)
+        several = len(request.platforms) > 1 or _truth(request.build_args.get("BUILDKIT_MULTI_PLATFORM", ""))
+        result: Image | ImageIndex = images[0]
+        if several:
+            from lifecycle.image.source import index_of
+
+            result = index_of(images, dict(request.annotations))
+        sent = [_keep(result, place, bool(push), ports) for place in places]
+        sent += [Sent(place, send(result, place, ports.images(), ports.sink), pushed=True) for place in push]
+        written = _write(result, request, ports)
+    return DockerfileResult(result, images, tuple(sent), written, made, reused, unchanged)
+
+
+def check(request: DockerfileRequest, ports: Ports) -> list[Finding]:
+    """What the checks find; nothing is built."""
+    with open_job(request, ports) as job:
+        return _findings(job)
+
+
+@contextmanager
+def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
+    """Open the context and read the Dockerfile; raises DockerfileError and what the sources raise."""
+    with ExitStack() as stack:
+        secrets, ssh = _secrets(request), _ssh(request)
+        scratch = _Scratch(ports, stack)
+        context = stack.enter_context(_open(request, ports, scratch, secrets))
+        text = _text(request, context)
+        file = parse(text.data, text.name)
+        check_frontend(file, request.build_args)
+        dockerfile = read_dockerfile(file)
+        rules = _rules(request, context, text)
+        named = {item.name: item for item in map(parse_build_context, request.contexts)}
+        sources = BuildSources(
+            ports,
+            HostTree(context.directory, rules),
+            named,
+            pull=request.pull,
+            remotes=lambda: _remotes(ports, secrets),
+            scratch=scratch.make,
+        )
+        stack.callback(sources.close)
+        epoch = find_epoch(request.created, request.build_args, dockerfile, context)
+        yield Job(request, ports, context, text, dockerfile, rules, sources, epoch, secrets, ssh)
+
+
+class _Scratch:
+    """Throw-away directories, made when they are asked for."""
+
+    def __init__(self, ports: Ports, stack: ExitStack) -> None:
+        self._ports = ports
+        self._stack = stack
+
+    def make(self) -> Path:
+        from lifecycle.app.engine import scratch
+
+        return self._stack.enter_context(scratch(self._ports))
+
+
+@contextmanager
+def _open(
+    request: DockerfileRequest, ports: Ports, scratch: _Scratch, secrets: Mapping[str, Secret]
+) -> Iterator[Context]:
+    import sys
+
+    plain = request.context != "-" and Path(request.context).is_dir()
+    place = ports.home / "scratch" if plain else scratch.make()
+    stdin = None if plain or sys.stdin is None else sys.stdin.buffer
+    remotes = _remotes(ports, secrets)
+    with open_context(request.context, place, remotes, sub_path=request.sub_path, stdin=stdin) as context:
+        yield context
+
+
+def _remotes(ports: Ports, secrets: Mapping[str, Secret]) -> Remotes:
+    from lifecycle.app.ports import registry_settings
+    from lifecycle.source.remotes import Remotes
+
+    return Remotes(
+        ports.home / "remotes",
+        settings=registry_settings(ports.settings),
+        secrets=lambda name: secrets[name].read() if name in secrets else None,
+        environment=os.environ,
+        ssh_agent=os.environ.get("SSH_AUTH_SOCK"),
+        sink=ports.sink,
+    )
+
+
+def _secrets(request: DockerfileRequest) -> dict[str, Secret]:
+    """What --secret gives, by id; raises BadSecret."""
+    if not request.secrets:
+        return {}
+    from lifecycle.dockerfile.running import parse_secret
+
+    return {item.id: item for item in map(parse_secret, request.secrets)}
+
+
+def _ssh(request: DockerfileRequest) -> dict[str, SshSource]:
+    """What --ssh gives, by id; raises BadSsh."""
+    if not request.ssh:
+        return {}
+    from lifecycle.dockerfile.running import parse_ssh
+
+    return {item.id: item for item in map(parse_ssh, request.ssh)}
+
+
+def _text(request: DockerfileRequest, context: Context) -> DockerfileText:
+    """The Dockerfile: the one that came as the context, else the files named."""
+    if context.dockerfile is not None:
+        return DockerfileText(context.dockerfile, context.name, context.directory / "Dockerfile")
+    return read_texts(request.files, context.directory)
+
+
+def _rules(request: DockerfileRequest, context: Context, text: DockerfileText) -> IgnoreRules:
+    if request.ignore_file is not None:
+        return IgnoreRules.parse(request.ignore_file.read_bytes(), str(request.ignore_file))
+    return load_ignore_rules(context.directory, text.path) if context.ignores else NOTHING_IGNORED
+
+
+# -- checks ------------------------------------------------------------------------------------------------------
+
+
+def _findings(job: Job) -> list[Finding]:
+    from lifecycle.dockerfile.lint.engine import check as find
+
+    request, dockerfile = job.request, job.dockerfile
+    target = dockerfile.target(request.target) if request.target else None
+    return find(dockerfile, ignore_rules=job.rules, build_args=request.build_args, target=target)
+
+
+def _hint(job: Job) -> None:
+    """Say what the checks find and which build arguments nobody asks for; raises ChecksFailed if the file asks so."""
+    from lifecycle.dockerfile.lint.rule import ChecksFailed
+
+    findings = _findings(job)
+    for finding in findings:
+        text = f"{finding.rule}: {finding.message} ({finding.location})"
+        job.ports.sink.emit(Message(text, "warning"))
+    ChecksFailed.raise_for(findings)
+    for name, hint in unused_arguments(job.dockerfile, job.request.build_args):
+        text = f"The build argument {name} is not used: no ARG declares it."
+        job.ports.sink.emit(Message(f"{text} {hint}" if hint else text, "warning"))
+
+
+# -- images ------------------------------------------------------------------------------------------------------
+
+
+def _images(
+    job: Job, push: Sequence[RegistryPlace]
+) -> tuple[tuple[Image, ...], tuple[Layer, ...], tuple[Layer, ...], bool]:
+    """The image for each platform; the layers that were made and those that were known; whether nothing was done."""
+    request, ports = job.request, job.ports
+    host = Platform.host()
+    platforms = parse_platforms(request.platforms) or (host,)
+    with Packer(ports.store, sink=ports.sink, profile=request.profile, mtime=job.epoch) as packer:
+        workshop = Workshop(packer)
+        plans = [_plan(job, platform, host, workshop, several=len(platforms) > 1) for platform in platforms]
+        caches = [LocalCache(ports.caches / "dockerfile", ports.store)]
+        solver = Solver(caches, packer, sink=ports.sink, jobs=request.jobs)
+        targets = [plan.target.vertex for plan in plans]
+        probe = solver.probe(targets)
+        if probe.complete:
+            states = solver.solve(targets)
+        else:
+            check_foreign(probe.missing, host)
+            for place in push:
+                ports.registry.check_push(place.ref)
+            states = _solve(job, solver, targets, workshop)
+        images = tuple(_image(plan, states, job) for plan in plans)
+    steps = [node for plan in plans for node in plan.nodes]
+    known = {layer.diff_id for node in steps if node in probe.states for layer in probe.states[node].image_layers()}
+    new = {layer.diff_id: layer for image, plan in zip(images, plans, strict=True) for layer in _own(image, plan)}
+    made = tuple(layer for key, layer in new.items() if key not in known)
+    reused = tuple(layer for key, layer in new.items() if key in known)
+    return images, made, reused, probe.complete
+
+
+def _own(image: Image, plan: Plan) -> Sequence[Layer]:
+    return image.layers[len(image.layers) - len(plan.nodes) :]
+
+
+def _plan(job: Job, platform: Platform, host: Platform, workshop: Workshop, *, several: bool) -> Plan:
+    request = job.request
+    name = request.names[0] if request.names else str(job.text.path)
+    options = PlanOptions(
+        target=request.target,
+        build_args=request.build_args,
+        platform=platform,
+        build_platform=host,
+        epoch=job.epoch,
+        no_cache=request.no_cache,
+        no_cache_stages=frozenset(request.no_cache_stages),
+        show_platform=several,
+        slot=f"{name} {platform}",
+        network=request.network,
+        memory=request.memory,
+        timeout=request.timeout,
+        labels=request.labels,
+    )
+    return Planner(job.dockerfile, options, job.sources, workshop).plan()
+
+
+def _solve(job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: Workshop) -> dict[Node, State]:
+    """Do what is not known: only here the engine is opened."""
+    from lifecycle.app.engine import enter_rung
+    from lifecycle.dockerfile.running import RunTools
+    from lifecycle.sandbox import Sandbox
+    from lifecycle.snapshot import open_snapshotter
+
+    request, ports = job.request, job.ports
+    rung = enter_rung(ports)
+    with Sandbox(rung, ports.sink) as sandbox:
+        tools = RunTools(
+            sandbox,
+            ports.home,
+            ports.sink,
+            secrets=job.secrets,
+            ssh=job.ssh,
+            namespace=request.build_args.get("BUILDKIT_CACHE_MOUNT_NS", ""),
+            allowed=request.allowed,
+            allow_degraded=request.allow_degraded,
+        )
+        workshop.open(open_snapshotter(ports.home, rung), tools)
+        return dict(solver.solve(targets))
+
+
+def _image(plan: Plan, states: dict[Node, State], job: Job) -> Image:
+    """The image of one platform, assembled."""
+    target = plan.target
+    state = target.vertex.state if isinstance(target.vertex, Base) else states[target.vertex]
+    layers = tuple(in_dialect(layer, target.dialect) for layer in state.image_layers())
+    draft = target.draft
+    if job.request.platforms:
+        draft = replace(draft, document={**draft.document, **target.platform.to_json()})
+    document = config.finish(draft, [layer.diff_id for layer in layers], job.epoch)
+    return Image(document, layers, target.dialect, dict(job.request.annotations))
+
+
+# -- keeping -----------------------------------------------------------------------------------------------------
+
+
+def _to_be_pushed(place: Place, push: bool | None) -> Reference | None:
+    """The name under which the image goes to a registry: when it says one, or when a push was asked for."""
+    match place:
+        case RegistryPlace(ref) if push is not False:
+            return ref
+        case StorePlace(ref) if push:
+            return ref
+        case _:
+            return None
+
+
+def _keep(result: Image | ImageIndex, place: Place, lazy: bool, ports: Ports) -> Sent:
+    """Put the image where it stays on this machine: the store for every name, else the place itself."""
+    kept = StorePlace(place.ref) if isinstance(place, RegistryPlace | StorePlace) else place
+    return Sent(kept, send(result, kept, ports.images(), ports.sink, lazy=lazy))
+
+
+def _write(result: Image | ImageIndex, request: DockerfileRequest, ports: Ports) -> tuple[Written, ...]:
+    if not request.outputs:
+        return ()
+    import sys
+
+    from lifecycle.app.outputs import parse_output, write_outputs
+
+    outputs = [parse_output(text) for text in request.outputs]
+    stdout = sys.stdout.buffer if sys.stdout is not None else None
+    return write_outputs(result, outputs, ports, names=request.names, stdout=stdout)
+
+
+def _truth(text: str) -> bool:
+    return text.lower() in ("1", "t", "true")

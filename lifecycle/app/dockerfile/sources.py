@@ -1,0 +1,164 @@
+"""What a Dockerfile refers to outside itself, found: base images, contexts, URLs and git repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from lifecycle.archive.filetree import FileTree, HostTree
+from lifecycle.events import Message
+from lifecycle.image.image import Image
+from lifecycle.image.layer import LayerStream, RemoteLayer
+from lifecycle.image.places import OciPlace, RegistryPlace, StorePlace, load_image, locate, parse_place
+from lifecycle.oci import BadReference, Reference
+from lifecycle.store import LocalStore, copy_blob
+
+if TYPE_CHECKING:
+    from lifecycle.app.ports import Ports
+    from lifecycle.image.places import Place
+    from lifecycle.oci import Digest, Platform
+    from lifecycle.source.context import NamedContext
+    from lifecycle.source.fetch import Fetched
+    from lifecycle.source.remotes import Remotes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLayer(RemoteLayer):
+    """A layer in a registry whose bytes stay in the store once they had to be read."""
+
+    store: LocalStore
+
+    def compressed(self) -> BinaryIO:
+        if self.store.blobs.has(self.descriptor.digest):
+            return self.store.blobs.open(self.descriptor.digest)
+        return self.registry.open_blob(self.origin, self.descriptor)
+
+    def uncompressed(self) -> BinaryIO:
+        if not self.store.blobs.has(self.descriptor.digest):
+            copy_blob(self.registry.open_blob(self.origin, self.descriptor), self.store.blobs, self.descriptor.digest)
+        return LayerStream(self.store.blobs.open(self.descriptor.digest, verify=False), self.diff_id)
+
+
+class BuildSources:
+    """The sources of one build. Contexts that have to be fetched are, when they are first asked for.
+
+    ``remotes`` gives the way to other hosts, ``scratch`` a directory for what must be unpacked; both are called only
+    when they are needed. A context manager: leaving it drops what was opened.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        tree: HostTree,
+        contexts: Mapping[str, NamedContext],
+        *,
+        pull: bool,
+        remotes: Callable[[], Remotes],
+        scratch: Callable[[], Path],
+    ) -> None:
+        self._ports = ports
+        self._tree = tree
+        self._contexts = contexts
+        self._pull = pull
+        self._remotes = remotes
+        self._scratch = scratch
+        self._opened: dict[str, HostTree] = {}
+        self._stack = ExitStack()
+
+    def context(self) -> FileTree:
+        return self._tree
+
+    def image(self, name: str, platform: Platform) -> Image:
+        """The image of that name: the store's when it has it (unless a pull is wished), else its place's."""
+        images = self._ports.images()
+        place = locate(name, images)
+        if self._pull and isinstance(place, StorePlace):
+            asked = parse_place(name)
+            place = asked if isinstance(asked, RegistryPlace) else RegistryPlace(place.ref)
+        return self._load(place, platform)
+
+    def _load(self, place: Place, platform: Platform) -> Image:
+        image = load_image(place, self._ports.images(), platform)
+        if not image.platform.satisfies(platform):
+            self._ports.sink.emit(Message(f"{place} is for {image.platform}, not for {platform}", "warning"))
+        layers = [self._kept(layer) if isinstance(layer, RemoteLayer) else layer for layer in image.layers]
+        return replace(image, layers=tuple(layers))
+
+    def _kept(self, layer: RemoteLayer) -> KeptLayer:
+        return KeptLayer(layer.descriptor, layer.diff_id, layer.origin, layer.registry, self._ports.store)
+
+    def named(self, name: str, platform: Platform) -> Image | FileTree | None:
+        found = self._contexts.get(name) or self._contexts.get(_familiar(name))
+        if found is None:
+            return None
+        match found.kind:
+            case "image":
+                return self.image(found.value, platform)
+            case "layout":
+                return self._layout(found, platform)
+            case "context":
+                return self._directory(found)
+
+    def _layout(self, found: NamedContext, platform: Platform) -> Image:
+        from lifecycle.image.source import BlobSource, read
+        from lifecycle.oci import Digest
+        from lifecycle.store import Layout
+
+        if not found.digest:
+            return self._load(OciPlace(Path(found.value), found.tag or None), platform)
+        layout = Layout.open(Path(found.value))
+        wanted = Digest.parse(found.digest)
+        top = next((item for item in layout.index().manifests if item.digest == wanted), None)
+        if top is None:
+            from lifecycle.image.errors import ImageNotFound
+
+            raise ImageNotFound(f"There is no image {wanted} in {found.value}")
+        image = read(BlobSource(top, layout.blobs), platform=platform)
+        assert isinstance(image, Image)
+        return image
+
+    def _directory(self, found: NamedContext) -> HostTree:
+        """A named directory, git repository or archive; its own .dockerignore holds there."""
+        if found.name not in self._opened:
+            from lifecycle.dockerfile.ignore import NOTHING_IGNORED, load_ignore_rules
+            from lifecycle.source.context import open_context
+
+            opened = self._stack.enter_context(open_context(found.value, self._scratch(), self._remotes()))
+            rules = NOTHING_IGNORED
+            if opened.ignores:
+                rules = load_ignore_rules(opened.directory, opened.directory / "Dockerfile")
+            self._opened[found.name] = HostTree(opened.directory, rules)
+        return self._opened[found.name]
+
+    def url(self, address: str, checksum: Digest | None) -> Fetched:
+        from lifecycle.source.fetch import fetch_url
+
+        return fetch_url(address, self._remotes(), checksum=checksum)
+
+    def git(self, address: str, *, keep_git: bool | None, checksum: str) -> tuple[FileTree, str] | None:
+        from lifecycle.source.gitref import parse_git_ref
+
+        ref = parse_git_ref(address)
+        if ref is None:
+            return None
+        from lifecycle.source.clone import fetch_git
+
+        if checksum:
+            ref = replace(ref, checksum=checksum)
+        tree = fetch_git(ref, self._remotes(), keep_git=bool(keep_git))
+        return HostTree(tree.directory), tree.commit
+
+    def close(self) -> None:
+        """Drop what was opened; idempotent."""
+        self._stack.close()
+
+
+def _familiar(name: str) -> str:
+    """An image's name as --build-context may have it: without registry and tag where those are the usual ones."""
+    try:
+        return Reference.parse(name).with_default_tag().familiar.removesuffix(":latest")
+    except BadReference:
+        return name
