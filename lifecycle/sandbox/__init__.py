@@ -8,6 +8,18 @@ from lifecycle.sandbox.enter import enter, entered
 from lifecycle.sandbox.probe import probe
 from lifecycle.sandbox.run import Process, Sandbox
 from lifecycle.sandbox.rung import Isolation, Rung
-from lifecycle.sandbox.spec import Mount, RunResult, RunSpec
+from lifecycle.sandbox.spec import File, Mount, RunResult, RunSpec
 
-__all__ = ["Isolation", "Mount", "Process", "RunResult", "RunSpec", "Rung", "Sandbox", "enter", "entered", "probe"]
+__all__ = [
+    "File",
+    "Isolation",
+    "Mount",
+    "Process",
+    "RunResult",
+    "RunSpec",
+    "Rung",
+    "Sandbox",
+    "enter",
+    "entered",
+    "probe",
+]

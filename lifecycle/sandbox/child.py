@@ -22,6 +22,7 @@ from lifecycle.sandbox.spec import RunSpec
 _KEPT = (0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31)
 _SETPCAP = 8
 _SYS_CHROOT = 18
+ALL_CAPABILITIES = (1 << 64) - 1
 #: ``none``: a session of its own; ``shared``: the caller's; ``foreground``: and its terminal's foreground group
 Terminal = Literal["none", "shared", "foreground"]
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -87,7 +88,7 @@ def _limit(spec: RunSpec, rung: Rung) -> None:
 
 
 def _drop_privileges(spec: RunSpec, rung: Rung) -> None:
-    keep = kept_capabilities(rung)
+    keep = ALL_CAPABILITIES if spec.privileged else kept_capabilities(rung)
     if spec.no_new_privs:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     if rung.ids == "single" and (spec.uid or spec.gid):
@@ -106,7 +107,7 @@ def _drop_privileges(spec: RunSpec, rung: Rung) -> None:
 
 
 def _filter(spec: RunSpec, rung: Rung) -> None:
-    code = seccomp.program() if rung.seccomp else None
+    code = seccomp.program() if rung.seccomp and not spec.privileged else None
     if code is None:
         return
     try:

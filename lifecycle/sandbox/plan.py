@@ -32,6 +32,7 @@ class Plan:
     sys: str = "/sys"
     dev: str = "/dev"
     targets: tuple[str, ...] = ()
+    file_targets: tuple[str, ...] = ()
 
 
 def lay_out(spec: RunSpec, rung: Rung, stubs: Stubs) -> Plan:
@@ -64,6 +65,7 @@ def lay_out(spec: RunSpec, rung: Rung, stubs: Stubs) -> Plan:
         stubs.directory("/sys"),
         stubs.directory("/dev"),
         tuple(targets),
+        tuple(stubs.file(file.target) for file in spec.files),
     )
 
 

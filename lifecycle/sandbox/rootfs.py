@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 from lifecycle.sandbox import kernel
 from lifecycle.sandbox.plan import DEVICES, LINKS, Plan
 from lifecycle.sandbox.rung import Rung
-from lifecycle.sandbox.spec import Mount, RunSpec
+from lifecycle.sandbox.spec import File, Mount, RunSpec
 
 _MASKED = (
     "/proc/acpi",
@@ -52,12 +53,19 @@ def become_root(spec: RunSpec, plan: Plan, rung: Rung) -> None:
     os.close(old)
     # device nodes that came in an image's layers must not open the host's disks
     kernel.mount(None, "/", None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NODEV | _flags_of("/"))
-    _mount_proc(plan, rung)
+    masked = () if spec.privileged else _MASKED
+    _mount_proc(plan, rung, () if spec.privileged else _READ_ONLY)
     _mount_dev(plan)
-    _mount_sys(plan, spec)
-    _share_files(plan)
+    _mount_sys(plan, kernel.MS_RDONLY if not spec.privileged else 0)
+    for path in masked:
+        _mask(_inside(path, plan), plan)
+    shared = [File(place, content) for place, content in plan.files]
+    for number, file in enumerate(shared):
+        _lay_file(file, file.target, f"{plan.dev}/.shared-{number}")
     for mount, source, target in zip(spec.mounts, sources, plan.targets, strict=True):
         _mount_volume(mount, source, target)
+    for number, (file, target) in enumerate(zip(spec.files, plan.file_targets, strict=True)):
+        _lay_file(file, target, f"{plan.dev}/.file-{number}")
     kernel.umount(".", kernel.MNT_DETACH)
     os.chdir("/")
 
@@ -67,15 +75,21 @@ def _flags_of(path: str) -> int:
     return sum(flag for seen, flag in _LOCKED.items() if present & seen)
 
 
-def _mount_proc(plan: Plan, rung: Rung) -> None:
+def _inside(path: str, plan: Plan) -> str:
+    """Where ``path``, which begins with /proc or /sys, is in this root."""
+    top, rest = path[1:].split("/", 1)
+    return f"{plan.proc if top == 'proc' else plan.sys}/{rest}"
+
+
+def _mount_proc(plan: Plan, rung: Rung, read_only: Sequence[str]) -> None:
     if rung.proc is None:
         return
     if rung.proc == "mount":
         kernel.mount("proc", plan.proc, "proc", _QUIET)
     else:
         kernel.mount("proc", plan.proc, None, kernel.MS_BIND | kernel.MS_REC)
-    for path in _READ_ONLY:
-        _bind_read_only(plan.proc + path.removeprefix("/proc"))
+    for path in read_only:
+        _bind_read_only(_inside(path, plan))
 
 
 def _bind_read_only(path: str) -> None:
@@ -111,14 +125,11 @@ def _mount_dev(plan: Plan) -> None:
             "devpts", f"{dev}/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, "newinstance,ptmxmode=666,mode=620"
         )
         os.symlink("pts/ptmx", f"{dev}/ptmx")
-    for path in _MASKED:
-        if path.startswith("/proc/"):
-            _mask(plan.proc + path.removeprefix("/proc"), plan)
 
 
-def _mount_sys(plan: Plan, spec: RunSpec) -> None:
+def _mount_sys(plan: Plan, read_only: int) -> None:
     try:
-        kernel.mount("sysfs", plan.sys, "sysfs", _QUIET | kernel.MS_RDONLY)
+        kernel.mount("sysfs", plan.sys, "sysfs", _QUIET | read_only)
     except OSError:
         # sysfs belongs to the network namespace, which here is the host's: show the host's, all of it read-only
         try:
@@ -130,19 +141,21 @@ def _mount_sys(plan: Plan, spec: RunSpec) -> None:
         except OSError:
             kernel.umount(plan.sys, kernel.MNT_DETACH)
             return
-    for path in _MASKED:
-        if path.startswith("/sys/"):
-            _mask(plan.sys + path.removeprefix("/sys"), plan)
 
 
-def _share_files(plan: Plan) -> None:
-    """Lay copies of the host's files over their places: memory of this namespace, in no file system."""
-    for number, (place, content) in enumerate(plan.files):
-        copy = f"{plan.dev}/.shared-{number}"
-        _touch(copy, content)
-        kernel.mount(copy, place, None, kernel.MS_BIND)
-        kernel.mount(None, place, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | _flags_of(place))
-        os.unlink(copy)
+def _lay_file(file: File, target: str, copy: str) -> None:
+    """Lay ``file`` over its place, read-only: memory of this namespace, in no file system. ``copy`` is a free name."""
+    _touch(copy, file.content)
+    if file.uid or file.gid:
+        with contextlib.suppress(OSError):  # where one id stands for all, that one owns it
+            os.chown(copy, file.uid, file.gid)
+    os.chmod(copy, file.mode)
+    if not os.path.lexists(target):  # inside a mount made before
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _touch(target)
+    kernel.mount(copy, target, None, kernel.MS_BIND)
+    kernel.mount(None, target, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | _flags_of(target))
+    os.unlink(copy)
 
 
 def _touch(path: str, content: bytes = b"") -> None:
@@ -162,7 +175,8 @@ def _mount_volume(mount: Mount, source: str, target: str) -> None:
         if as_file:
             _touch(target)
     if mount.kind == "tmpfs":
-        kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=1777")
+        size = f",size={mount.size}" if mount.size is not None else ""
+        kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mount.mode:o}{size}")
         return
     kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
     if mount.read_only:

@@ -141,10 +141,9 @@ class Sandbox:
                 raise UserNotMapped(f"The step runs with group {number}, which this host does not lend")
         if spec.network == "none" and not rung.network_namespace:
             raise NetworkNotIsolated(f"The {rung.name} rung cannot cut a step off from the network")
-        if spec.mounts and not rung.can_mount:
-            raise MountsNotPossible(
-                f"{spec.mounts[0].target} cannot be mounted", why=f"the {rung.name} rung has no mounts"
-            )
+        targets = [*(mount.target for mount in spec.mounts), *(file.target for file in spec.files)]
+        if targets and not rung.can_mount:
+            raise MountsNotPossible(f"{targets[0]} cannot be mounted", why=f"the {rung.name} rung has no mounts")
         if spec.memory is not None and rung.cgroup is None and not self._told_memory:
             self._told_memory = True
             text = "No control group can be used: --memory limits the address space of each process instead"

@@ -12,13 +12,27 @@ from typing import Any, Literal
 class Mount:
     """Something of the host that appears at ``target`` (absolute, inside the root) for the length of a run.
 
-    ``kind`` ``bind`` shows the host's file or directory ``source``; ``tmpfs`` is empty memory (``source`` unused).
+    ``kind`` ``bind`` shows the host's file or directory ``source``; ``tmpfs`` is empty memory (``source`` unused) of at
+    most ``size`` bytes with ``mode``.
     """
 
     source: str
     target: str
     read_only: bool = False
     kind: Literal["bind", "tmpfs"] = "bind"
+    size: int | None = None
+    mode: int = 0o1777
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file in memory that appears, read-only, at ``target`` for the length of a run. Its content is never shown."""
+
+    target: str
+    content: bytes = field(repr=False)
+    mode: int = 0o444
+    uid: int = 0
+    gid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,7 @@ class RunSpec:
     ``root`` is a host path. ``argv[0]`` without a slash is looked up in ``env["PATH"]`` inside the root. ``env`` is
     everything the process gets, but for what ``trust_host`` adds: the CA bundle's variables, and the proxy variables.
     ``memory`` is in bytes, ``timeout`` in seconds (SIGTERM, then SIGKILL 2 s later).
+    ``privileged`` leaves every capability of the rung, no filter and nothing masked: for programs that are trusted.
     """
 
     argv: tuple[str, ...]
@@ -39,15 +54,20 @@ class RunSpec:
     groups: tuple[int, ...] = ()
     network: Literal["host", "none"] = "host"
     mounts: tuple[Mount, ...] = ()
+    files: tuple[File, ...] = ()
     memory: int | None = None
     timeout: float | None = None
     trust_host: bool = True
     no_new_privs: bool = True
     hostname: str = "pylife"
+    privileged: bool = False
 
     def to_json(self) -> str:
-        """The spec as one line of JSON; names that are not UTF-8 survive as escapes."""
-        return json.dumps(asdict(self) | {"env": dict(self.env)})
+        """The spec as one line of JSON; names that are not UTF-8 survive as escapes. Holds the content of files."""
+        raw = asdict(self) | {"env": dict(self.env)}
+        for item in raw["files"]:
+            item["content"] = item["content"].decode("latin-1")
+        return json.dumps(raw)
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
@@ -56,6 +76,7 @@ class RunSpec:
         raw["argv"] = tuple(raw["argv"])
         raw["groups"] = tuple(raw["groups"])
         raw["mounts"] = tuple(Mount(**mount) for mount in raw["mounts"])
+        raw["files"] = tuple(File(**item | {"content": item["content"].encode("latin-1")}) for item in raw["files"])
         return cls(**raw)
 
 
