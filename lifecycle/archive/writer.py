@@ -101,7 +101,7 @@ class TarWriter:
             size = entry.size
             if not size:
                 self._push(self._header(entry, 0))
-            elif type(content) is OnDisk:
+            elif isinstance(content, OnDisk):
                 self._add_on_disk(entry, content)
             elif isinstance(content, bytes):
                 if len(content) < size:
@@ -147,10 +147,7 @@ class TarWriter:
 
     def _add_on_disk(self, entry: Entry, content: OnDisk) -> None:
         size = entry.size
-        try:
-            fd = os.open(content.path, _OPEN_FLAGS)
-        except OSError:
-            fd = content.fd()  # says what is wrong
+        fd = content.fd()
         try:
             if self._sparse and content.sparse and (segments := data_segments(fd, size)) is not None:
                 self._add_sparse(entry, fd, segments)

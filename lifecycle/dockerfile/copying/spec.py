@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lifecycle.archive.writer import OnDisk
+
 if TYPE_CHECKING:
     from lifecycle.dockerfile.modes import Mode
 
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """A file written in the Dockerfile itself (a heredoc), or one fetched whole; ``name`` is where it lands."""
+    """A file that comes with the instruction: a heredoc's text, or what was fetched from a URL.
+
+    ``name`` is its name where the destination is a directory.
+    """
 
     name: str
-    data: bytes
+    data: bytes | OnDisk
     mode: int = 0o644
 
 
@@ -23,8 +28,8 @@ class CopySpec:
     """One COPY or ADD: what to take, where to put it, and what to change on the way.
 
     ``sources`` are paths and patterns of the tree that is copied from, ``inlines`` files that come with the
-    instruction. ``destination`` is absolute (WORKDIR already joined); a slash at its end is kept, it means a
-    directory. ``unpack`` spreads out archives (ADD). ``what`` names the instruction in messages.
+    instruction, after them. ``destination`` is absolute (WORKDIR already joined); a slash at its end is kept, it means
+    a directory. ``unpack`` spreads out archives (ADD). ``what`` names the instruction in messages.
     """
 
     sources: tuple[str, ...]
@@ -37,3 +42,13 @@ class CopySpec:
     exclude: tuple[str, ...] = ()
     unpack: bool = False
     what: str = "COPY"
+
+    @property
+    def linked(self) -> bool:
+        """Whether ``--link`` holds: the layer is made without a look at what is below. ``--chmod`` annuls it."""
+        return self.link and self.chmod is None
+
+    @property
+    def keeps_mode(self) -> bool:
+        """Whether the modes of the sources matter: no octal ``--chmod`` replaces them."""
+        return self.chmod is None or self.chmod.bits is None
