@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,16 @@ def enter_rung(ports: Ports) -> Rung:
 
 @contextmanager
 def open_engine(ports: Ports) -> Iterator[Engine]:
-    """The ports of a buildpack build. The store is held for the length of the block, so that no ``gc`` takes a blob in use."""
+    """The ports of a buildpack build. The store is held as long as the block lasts: no ``gc`` takes a blob in use."""
     from lifecycle.phases.inputs import Engine
 
     rung = enter_rung(ports)
-    with Sandbox(rung, ports.sink) as sandbox, ports.store.hold():
-        yield Engine(open_snapshotter(ports.home, rung), sandbox, rung, ports.store, ports.sink)
+    with (
+        Sandbox(rung, ports.sink) as sandbox,
+        ports.store.hold(),
+        closing(open_snapshotter(ports.home, rung)) as snapshotter,
+    ):
+        yield Engine(snapshotter, sandbox, rung, ports.store, ports.sink)
 
 
 @contextmanager

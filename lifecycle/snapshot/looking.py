@@ -107,7 +107,7 @@ class DiskLayer:
                 status = entry.stat(follow_symlinks=False)
                 look = self._judge(entry.path, status)
                 if look is not None:
-                    found[name] = look, status
+                    found[name] = look, None if look is HIDDEN else status
         for name in marked:
             have = found.get(name)
             if have is None:
