@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lifecycle.dockerfile.config import join
-from lifecycle.dockerfile.copying import CopySpec, select
 from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.graph.key import Ingredient
 
 if TYPE_CHECKING:
-    from lifecycle.archive.filetree import FileTree
+    from lifecycle.archive.filetree import FileTree, HostTree
     from lifecycle.dockerfile.ast import Node
-    from lifecycle.dockerfile.copying import Selection
+    from lifecycle.dockerfile.copying import Memory, Selection
     from lifecycle.dockerfile.instructions.mounts import Mount
-    from lifecycle.dockerfile.running import RunMount
-    from lifecycle.dockerfile.running.order import ContextTree, RootTree
+    from lifecycle.dockerfile.running.order import ContextTree, RootTree, RunMount
     from lifecycle.oci.digest import Digest
 
 
@@ -38,7 +36,8 @@ class MountPlan:
 
     mount: Mount
     target: str
-    tree: ContextTree | None = None
+    memory: Memory
+    tree: HostTree | None = None
     input: int | None = None
     files: Mapping[str, str] = field(default_factory=dict, init=False)
     _selection: Selection | None = field(default=None, init=False, repr=False)
@@ -60,20 +59,22 @@ class MountPlan:
             shown |= {"id": mount.id, "env": mount.env, "mode": mount.mode, "uid": mount.uid, "gid": mount.gid}
         found = [Ingredient(f"mount {self.target}", shown)]
         if self.counts and self.tree is not None:
-            found.append(Ingredient(f"files of mount {self.target}", self.digest(self.tree)))  # type: ignore[arg-type]
+            found.append(Ingredient(f"files of mount {self.target}", self.digest(self.tree)))
         return found
 
     def digest(self, tree: FileTree) -> Digest:
         """What stands for the content of a bind mount's source."""
+        from lifecycle.dockerfile.copying import CopySpec, select
+
         if self._selection is None:
             what = f"RUN --mount of {self.target}"
-            self._selection = select(tree, CopySpec((self.mount.source or "/",), "/", what=what))
+            self._selection = select(tree, CopySpec((self.mount.source or "/",), "/", what=what), self.memory)
             self.files = self._selection.files
         return self._selection.digest
 
     def resolve(self, roots: Mapping[int, RootTree]) -> RunMount:
         """The mount as the step gets it; ``roots`` are the step's inputs, prepared."""
-        from lifecycle.dockerfile.running import BindMount, CacheMount, SecretMount, SshMount, TmpfsMount
+        from lifecycle.dockerfile.running.order import BindMount, CacheMount, SecretMount, SshMount, TmpfsMount
 
         mount, mode = self.mount, self.mount.mode
         owner = {"uid": mount.uid or 0, "gid": mount.gid or 0}
@@ -109,7 +110,7 @@ class MountPlan:
 
 
 def plan_mount(
-    mount: Mount, cwd: str, node: Node, *, tree: ContextTree | None = None, input: int | None = None
+    mount: Mount, cwd: str, node: Node, memory: Memory, *, tree: HostTree | None = None, input: int | None = None
 ) -> MountPlan:
     """The plan of ``mount`` in a step that runs in ``cwd``; raises BadMountOption."""
     from dataclasses import replace
@@ -140,4 +141,4 @@ def plan_mount(
     place = join(cwd, target)
     if place == "/":
         raise wrong("the target cannot be /")
-    return MountPlan(mount, place, tree, input)
+    return MountPlan(mount, place, memory, tree, input)

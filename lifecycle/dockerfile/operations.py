@@ -10,19 +10,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from lifecycle.dockerfile.copying import CopySpec, place, select
-from lifecycle.dockerfile.copying import workdir as make_workdir
 from lifecycle.dockerfile.location import Location
 from lifecycle.errors import PylifeError
 from lifecycle.events import Output
 from lifecycle.graph.key import Ingredient, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lifecycle.archive.filetree import FileTree
-    from lifecycle.dockerfile.copying import Selection
+    from lifecycle.dockerfile.copying import CopySpec, Memory, Selection
     from lifecycle.dockerfile.mounting import MountPlan
-    from lifecycle.dockerfile.running import RunOrder, RunTools
     from lifecycle.dockerfile.running.errors import StepFailed
+    from lifecycle.dockerfile.running.order import RunOrder
+    from lifecycle.dockerfile.running.tools import RunTools
     from lifecycle.graph.packing import Packer
     from lifecycle.graph.state import State, StateLayer
     from lifecycle.snapshot import Root, Snapshotter, View
@@ -31,12 +32,15 @@ if TYPE_CHECKING:
 class Workshop:
     """What steps are done with. Its engine is opened only when a step must really be done.
 
-    ``keep_failed`` gets the root filesystem of a RUN that failed, as the command left it, with its order and the
-    layers below; it returns how to open it again.
+    ``memory`` knows the digests of files that did not change, ``scratch`` gives a folder for what must be unpacked;
+    it is called when there is something. ``keep_failed`` gets the root filesystem of a RUN that failed, as the command
+    left it, with its order and the layers below; it returns how to open it again.
     """
 
-    def __init__(self, packer: Packer) -> None:
+    def __init__(self, packer: Packer, memory: Memory, scratch: Callable[[], Path]) -> None:
         self.packer = packer
+        self.memory = memory
+        self.scratch = scratch
         self.keep_failed: Callable[[Root, RunOrder, State], str] | None = None
         self._engine: tuple[Snapshotter, RunTools] | None = None
 
@@ -126,10 +130,12 @@ class WorkdirStep(_Step):
         )
 
     def execute(self, parent: State, inputs: Sequence[State]) -> StateLayer:
+        from lifecycle.dockerfile.copying import workdir
         from lifecycle.graph.state import MemberLayer
 
         with self.place.named():
-            members = make_workdir(self.path, self.user, self.workshop.view(parent))
+            workshop = self.workshop
+            members = workdir(self.path, self.user, workshop.view(parent), mtime=workshop.packer.mtime)
             return MemberLayer(members, self.workshop.packer, self.title)
 
 
@@ -157,14 +163,15 @@ class CopyStep(_Step):
 
     @property
     def linked(self) -> bool:
-        """--link reads nothing of what is below; with names of users or modes to add to, BuildKit ignores it."""
-        return all(part.spec.link and part.spec.chmod is None and _numeric(part.spec.chown) for part in self.parts)
+        """--link reads nothing of what is below."""
+        return all(part.spec.linked for part in self.parts)
 
     def definition(self) -> tuple[Ingredient, ...]:
         with self.place.named():
             found = [Ingredient("instruction", [self.keyword, *(_described(part) for part in self.parts)])]
             for number, part in enumerate(self.parts):
-                found += (Ingredient(f"heredoc {item.name}", item.data) for item in part.spec.inlines if not part.url)
+                inlines = [(item.name, item.data) for item in part.spec.inlines]
+                found += (Ingredient(f"heredoc {name}", data) for name, data in inlines if isinstance(data, bytes))
                 if part.url:
                     found.append(Ingredient(f"url {part.url}", part.fetched))
                 elif part.tree is not None and part.spec.sources:
@@ -180,37 +187,30 @@ class CopyStep(_Step):
             )
 
     def _selection(self, number: int, tree: FileTree) -> Selection:
+        from lifecycle.dockerfile.copying import select
+
         if number not in self._selections:
-            self._selections[number] = select(tree, self.parts[number].spec)
+            self._selections[number] = select(tree, self.parts[number].spec, self.workshop.memory)
         return self._selections[number]
 
     def manifest(self) -> Mapping[str, str]:
         return {name: digest for item in self._selections.values() for name, digest in item.files.items()}
 
     def execute(self, parent: State, inputs: Sequence[State]) -> StateLayer:
+        from lifecycle.archive.filetree import EmptyTree
+        from lifecycle.dockerfile.copying import place_all
         from lifecycle.graph.state import MemberLayer
 
+        workshop = self.workshop
         with self.place.named():
-            members = []
-            target = self.workshop.view(parent)
+            target: FileTree = EmptyTree() if self.linked else workshop.view(parent)
+            copies = []
             for number, part in enumerate(self.parts):
-                tree = part.tree if part.tree is not None else self.workshop.view(inputs[0])
-                placed = place(self._selection(number, tree), part.spec, target)
-                members += placed
-                if number + 1 < len(self.parts):
-                    target = self._with(parent, members)
-            mtime = self.workshop.packer.mtime
-            timed = [(entry if entry.mtime == mtime else replace(entry, mtime=mtime), data) for entry, data in members]
-            return MemberLayer(timed, self.workshop.packer, self.title)
-
-    def _with(self, parent: State, members: Sequence[object]) -> View:
-        """What later parts find: the parent with what earlier ones brought."""
-        from lifecycle.snapshot import Virtual
-
-        snapshotter = self.workshop.snapshotter
-        view = snapshotter.view([*parent.view_strata(snapshotter), Virtual(tuple(members))])  # type: ignore[arg-type]
-        self.workshop.packer.keep(view.close)
-        return view
+                tree = part.tree if part.tree is not None else workshop.view(inputs[0])
+                copies.append((self._selection(number, tree), part.spec))
+            scratch = workshop.scratch() if any(part.spec.unpack for part in self.parts) else None
+            members = place_all(copies, target, mtime=workshop.packer.mtime, scratch=scratch)
+            return MemberLayer(members, workshop.packer, self.title)
 
 
 @dataclass(eq=False)
@@ -258,7 +258,8 @@ class RunStep(_Step):
         return {name: digest for mount in self.mounts for name, digest in mount.files.items()}
 
     def execute(self, parent: State, inputs: Sequence[State]) -> StateLayer:
-        from lifecycle.dockerfile.running import StepFailed, run_step
+        from lifecycle.dockerfile.running.errors import StepFailed
+        from lifecycle.dockerfile.running.step import run_step
         from lifecycle.graph.state import DiffLayer
 
         workshop = self.workshop
@@ -299,10 +300,6 @@ class RunStep(_Step):
 def _time(workshop: Workshop) -> Ingredient:
     """Every entry of a new layer has this time."""
     return Ingredient("SOURCE_DATE_EPOCH", workshop.packer.mtime)
-
-
-def _numeric(owner: str | None) -> bool:
-    return owner is None or all(part.isdigit() for part in owner.split(":"))
 
 
 def _uid(user: str) -> int:

@@ -22,7 +22,7 @@ from lifecycle.image.image import Image
 from lifecycle.oci import Dialect, Platform
 
 if TYPE_CHECKING:
-    from lifecycle.archive.filetree import FileTree
+    from lifecycle.archive.filetree import HostTree
     from lifecycle.dockerfile.instructions import Instruction
     from lifecycle.dockerfile.stages import Dockerfile, Stage
     from lifecycle.oci import Digest
@@ -50,11 +50,11 @@ class Sources(Protocol):
         """The image of that name (or transport and path); raises ImageNotFound and what registries raise."""
         ...
 
-    def named(self, name: str, platform: Platform) -> Image | FileTree | None:
+    def named(self, name: str, platform: Platform) -> Image | HostTree | None:
         """What ``--build-context`` gave that name; None when it gave nothing."""
         ...
 
-    def context(self) -> FileTree:
+    def context(self) -> HostTree:
         """The main context, ignore rules applied."""
         ...
 
@@ -62,7 +62,7 @@ class Sources(Protocol):
         """A file from the web."""
         ...
 
-    def git(self, address: str, *, keep_git: bool | None, checksum: str) -> tuple[FileTree, str] | None:
+    def git(self, address: str, *, keep_git: bool | None, checksum: str) -> tuple[HostTree, str] | None:
         """A repository's tree and its commit; None when ``address`` is none of git's."""
         ...
 
@@ -194,13 +194,13 @@ class Planner:
         data = (found.config.data.get("config") or {}) if isinstance(found, Image) else {}
         return begun, self._triggers(data.get("OnBuild") or (), from_), True
 
-    def _of(self, found: Image | FileTree, platform: Platform, stage: Stage) -> StagePlan:
+    def _of(self, found: Image | HostTree, platform: Platform, stage: Stage) -> StagePlan:
         """A stage upon an image, or upon a directory as if it had been copied to the root."""
         if isinstance(found, Image):
             draft = config.of_base(found.config)
-            vertex = self.base_vertex(found)
+            base = self.base_vertex(found)
             scope = StageScope.of_image(draft.env)
-            return StagePlan(draft, scope, vertex, found.dialect, platform, len(found.layers))
+            return StagePlan(draft, scope, base, found.dialect, platform, len(found.layers))
         from lifecycle.dockerfile.stageplan import copy_of_tree
 
         draft = config.scratch(platform)
@@ -234,11 +234,11 @@ class Planner:
                 raise
         return self._images[key]
 
-    def source(self, stage: Stage, name: str, instruction: Instruction, platform: Platform) -> Vertex | FileTree:
+    def source(self, stage: Stage, name: str, instruction: Instruction, platform: Platform) -> Vertex | HostTree:
         """What ``--from=name`` reads: a named context, a stage, or an image."""
         if not name:
             raise instruction.node.error(BadBase, "--from is empty", why="a variable in it has no value")
-        found: Image | FileTree | None = self.sources.named(name, platform)
+        found: Image | HostTree | None = self.sources.named(name, platform)
         if found is None:
             earlier = self.dockerfile.source(stage, name, instruction)
             if earlier is not None:

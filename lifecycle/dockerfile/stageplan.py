@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lifecycle.archive.writer import OnDisk
 from lifecycle.dockerfile import config, history
 from lifecycle.dockerfile.copying import CopySpec, Inline
 from lifecycle.dockerfile.errors import DockerfileError
@@ -35,13 +37,13 @@ from lifecycle.dockerfile.scope import proxies
 from lifecycle.graph.node import Base, Node, Vertex
 
 if TYPE_CHECKING:
-    from lifecycle.archive.filetree import FileTree
+    from lifecycle.archive.filetree import HostTree
     from lifecycle.dockerfile.instructions import Instruction
     from lifecycle.dockerfile.instructions.mounts import Mount
     from lifecycle.dockerfile.mounting import MountPlan
     from lifecycle.dockerfile.operations import Workshop
     from lifecycle.dockerfile.plan import Planner, StagePlan
-    from lifecycle.dockerfile.running import Script
+    from lifecycle.dockerfile.running.order import Script
     from lifecycle.dockerfile.stages import Stage
     from lifecycle.graph.node import Operation
     from lifecycle.oci import Digest
@@ -79,10 +81,8 @@ class StageBuild:
         self._index = 1 if counts_base else 0
         self._total = self._index
         self._trigger = False
-        self._after: tuple[Vertex, ...] = ()
-        if stage.from_.after:
-            found = planner.source(stage, stage.from_.after, stage.from_, begun.platform)
-            self._after = (found,) if isinstance(found, Node | Base) else ()
+        waited = [planner.source(stage, name, stage.from_, begun.platform) for name in stage.from_.after]
+        self._after = tuple(found for found in waited if isinstance(found, Node | Base))
 
     def run(self, instructions: Sequence[Instruction], triggers: int) -> StagePlan:
         """The plan after ``instructions``, the first ``triggers`` of which came from the base."""
@@ -187,7 +187,7 @@ class StageBuild:
             self._push(step)
 
     def _run(self, instruction: Run) -> None:
-        from lifecycle.dockerfile.running import RunOrder
+        from lifecycle.dockerfile.running.order import RunOrder
 
         options = self.planner.options
         place = self._place(instruction)
@@ -231,7 +231,7 @@ class StageBuild:
 
     def _command(self, instruction: Run) -> tuple[tuple[str, ...], tuple[Script, ...]]:
         """What is started. A here-document alone is the script, run by the shell or, with ``#!``, by itself."""
-        from lifecycle.dockerfile.running import Script
+        from lifecycle.dockerfile.running.order import Script
 
         command = instruction.command
         if not command.heredocs:
@@ -255,20 +255,20 @@ class StageBuild:
     def _mount(self, instruction: Run, mount: Mount, inputs: list[Vertex]) -> MountPlan:
         from lifecycle.dockerfile.mounting import plan_mount
 
-        cwd, node = self.draft.working_dir, instruction.node
+        cwd, node, memory = self.draft.working_dir, instruction.node, self.planner.workshop.memory
         if mount.type not in ("bind", "cache"):
-            return plan_mount(mount, cwd, node)
+            return plan_mount(mount, cwd, node, memory)
         if not mount.from_:
-            return plan_mount(mount, cwd, node, tree=self._tree() if mount.type == "bind" else None)
+            return plan_mount(mount, cwd, node, memory, tree=self._tree() if mount.type == "bind" else None)
         name = self.planner.expanded(mount.from_, self.scope)
         found = self.planner.source(self.stage, name, instruction, self.begun.platform)
         if isinstance(found, Node | Base):
             if found not in inputs:
                 inputs.append(found)
-            return plan_mount(mount, cwd, node, input=inputs.index(found))
-        return plan_mount(mount, cwd, node, tree=found)  # type: ignore[arg-type]
+            return plan_mount(mount, cwd, node, memory, input=inputs.index(found))
+        return plan_mount(mount, cwd, node, memory, tree=found)
 
-    def _tree(self) -> FileTree:
+    def _tree(self) -> HostTree:
         return self.planner.sources.context()
 
     # -- COPY and ADD --------------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ class StageBuild:
             if source.startswith(("http://", "https://")):
                 raise instruction.node.error(BadSource, "COPY cannot fetch a URL", word=source)
         inputs: tuple[Vertex, ...] = ()
-        tree: FileTree | None = None
+        tree: HostTree | None = None
         if instruction.from_ is not None:
             name = self.planner.expanded(instruction.from_, self.scope)
             found = self.planner.source(self.stage, name, instruction, self.begun.platform)
@@ -326,7 +326,7 @@ class StageBuild:
         if checksum and len(instruction.sources) + len(instruction.files) > 1:
             raise instruction.node.error(BadSource, "--checksum is for one source alone", word="--checksum")
         fetched = sources.url(source, _digest(checksum, instruction))
-        inline = Inline(fetched.name or "download", fetched.path.read_bytes(), fetched.mode)
+        inline = Inline(fetched.name or "download", OnDisk(os.fsencode(fetched.path)), fetched.mode)
         remote = replace(spec, inlines=(inline,), unpack=bool(instruction.unpack))
         return Part(remote, self._tree(), source, str(fetched.digest))
 
@@ -385,7 +385,7 @@ def _digest(checksum: str, instruction: Add) -> Digest | None:
         raise instruction.node.error(BadSource, f"{checksum!r} is no checksum", word=checksum, why=why) from error
 
 
-def copy_of_tree(tree: FileTree, stage: Stage, workshop: Workshop) -> Node:
+def copy_of_tree(tree: HostTree, stage: Stage, workshop: Workshop) -> Node:
     """A directory of this host as the filesystem that a stage begins with."""
     node = stage.from_.node
     place = Place(f"[{stage.name or stage.index}] {node.text}", node.location, node.text)

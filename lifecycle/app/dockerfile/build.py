@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from lifecycle.app.dockerfile.sources import BuildSources
 from lifecycle.archive.filetree import HostTree
 from lifecycle.dockerfile import config
 from lifecycle.dockerfile.ast import parse
+from lifecycle.dockerfile.copying.memory import Memory
 from lifecycle.dockerfile.frontend import check_frontend
 from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules, load_ignore_rules
 from lifecycle.dockerfile.operations import Workshop
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from lifecycle.app.outputs import Written
     from lifecycle.app.ports import Ports
     from lifecycle.dockerfile.lint import Finding
-    from lifecycle.dockerfile.running import Secret, SshSource
+    from lifecycle.dockerfile.running.secrets import Secret
+    from lifecycle.dockerfile.running.ssh import SshSource
     from lifecycle.graph.state import State
     from lifecycle.image import Layer
     from lifecycle.oci import Reference
@@ -59,6 +61,7 @@ class Job:
     epoch: int
     secrets: Mapping[str, Secret]
     ssh: Mapping[str, SshSource]
+    scratch: Callable[[], Path]
 
 
 def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
@@ -112,7 +115,7 @@ def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
         )
         stack.callback(sources.close)
         epoch = find_epoch(request.created, request.build_args, dockerfile, context)
-        yield Job(request, ports, context, text, dockerfile, rules, sources, epoch, secrets, ssh)
+        yield Job(request, ports, context, text, dockerfile, rules, sources, epoch, secrets, ssh, scratch.make)
 
 
 class _Scratch:
@@ -160,7 +163,7 @@ def _secrets(request: DockerfileRequest) -> dict[str, Secret]:
     """What --secret gives, by id; raises BadSecret."""
     if not request.secrets:
         return {}
-    from lifecycle.dockerfile.running import parse_secret
+    from lifecycle.dockerfile.running.secrets import parse_secret
 
     return {item.id: item for item in map(parse_secret, request.secrets)}
 
@@ -169,7 +172,7 @@ def _ssh(request: DockerfileRequest) -> dict[str, SshSource]:
     """What --ssh gives, by id; raises BadSsh."""
     if not request.ssh:
         return {}
-    from lifecycle.dockerfile.running import parse_ssh
+    from lifecycle.dockerfile.running.ssh import parse_ssh
 
     return {item.id: item for item in map(parse_ssh, request.ssh)}
 
@@ -223,7 +226,7 @@ def _images(
     host = Platform.host()
     platforms = parse_platforms(request.platforms) or (host,)
     with Packer(ports.store, sink=ports.sink, profile=request.profile, mtime=job.epoch) as packer:
-        workshop = Workshop(packer)
+        workshop = Workshop(packer, Memory(ports.caches / "files"), job.scratch)
         plans = [_plan(job, platform, host, workshop, several=len(platforms) > 1) for platform in platforms]
         caches = [LocalCache(ports.caches / "dockerfile", ports.store)]
         solver = Solver(caches, packer, sink=ports.sink, jobs=request.jobs)
@@ -270,10 +273,10 @@ def _plan(job: Job, platform: Platform, host: Platform, workshop: Workshop, *, s
     return Planner(job.dockerfile, options, job.sources, workshop).plan()
 
 
-def _solve(job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: Workshop) -> dict[Node, State]:
+def _solve(job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: Workshop) -> Mapping[Node, State]:
     """Do what is not known: only here the engine is opened."""
     from lifecycle.app.engine import enter_rung
-    from lifecycle.dockerfile.running import RunTools
+    from lifecycle.dockerfile.running.tools import RunTools
     from lifecycle.sandbox import Sandbox
     from lifecycle.snapshot import open_snapshotter
 
@@ -291,10 +294,10 @@ def _solve(job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: W
             allow_degraded=request.allow_degraded,
         )
         workshop.open(open_snapshotter(ports.home, rung), tools)
-        return dict(solver.solve(targets))
+        return solver.solve(targets)
 
 
-def _image(plan: Plan, states: dict[Node, State], job: Job) -> Image:
+def _image(plan: Plan, states: Mapping[Node, State], job: Job) -> Image:
     """The image of one platform, assembled."""
     target = plan.target
     state = target.vertex.state if isinstance(target.vertex, Base) else states[target.vertex]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from lifecycle.archive.filetree import FileTree, HostTree
+from lifecycle.archive.filetree import HostTree
 from lifecycle.events import Message
 from lifecycle.image.image import Image
 from lifecycle.image.layer import LayerStream, RemoteLayer
@@ -68,7 +68,7 @@ class BuildSources:
         self._opened: dict[str, HostTree] = {}
         self._stack = ExitStack()
 
-    def context(self) -> FileTree:
+    def context(self) -> HostTree:
         return self._tree
 
     def image(self, name: str, platform: Platform) -> Image:
@@ -90,7 +90,7 @@ class BuildSources:
     def _kept(self, layer: RemoteLayer) -> KeptLayer:
         return KeptLayer(layer.descriptor, layer.diff_id, layer.origin, layer.registry, self._ports.store)
 
-    def named(self, name: str, platform: Platform) -> Image | FileTree | None:
+    def named(self, name: str, platform: Platform) -> Image | HostTree | None:
         found = self._contexts.get(name) or self._contexts.get(_familiar(name))
         if found is None:
             return None
@@ -138,7 +138,7 @@ class BuildSources:
 
         return fetch_url(address, self._remotes(), checksum=checksum)
 
-    def git(self, address: str, *, keep_git: bool | None, checksum: str) -> tuple[FileTree, str] | None:
+    def git(self, address: str, *, keep_git: bool | None, checksum: str) -> tuple[HostTree, str] | None:
         from lifecycle.source.gitref import parse_git_ref
 
         ref = parse_git_ref(address)
