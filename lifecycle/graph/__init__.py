@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lifecycle.graph.cache import Cache, Record
     from lifecycle.graph.cancel import Cancellation, Cancelled
     from lifecycle.graph.key import Ingredient, Key
+    from lifecycle.graph.local import LocalCache
     from lifecycle.graph.node import Base, Node, Operation, Vertex
     from lifecycle.graph.packing import Packer
     from lifecycle.graph.solver import Probe, Solver
@@ -19,6 +20,7 @@ _HOMES = {
     "cache": ("Cache", "Record"),
     "cancel": ("Cancellation", "Cancelled"),
     "key": ("Ingredient", "Key"),
+    "local": ("LocalCache",),
     "node": ("Base", "Node", "Operation", "Vertex"),
     "packing": ("Packer",),
     "solver": ("Probe", "Solver"),
@@ -37,6 +39,7 @@ __all__ = [
     "Ingredient",
     "Key",
     "KnownLayer",
+    "LocalCache",
     "MemberLayer",
     "Node",
     "Operation",

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias, Union
 
 from lifecycle.graph.key import Ingredient, Key
 from lifecycle.graph.state import State, StateLayer
+from lifecycle.oci.digest import Digest
 
 
 class Operation(Protocol):
@@ -101,10 +102,10 @@ class Node:
         inputs = [self.parent.definition_key, *(item.definition_key for item in self.inputs)]
         return Key.of(self.operation.kind, (), [self.operation_key, *inputs], level="definition")
 
-    def content_key(self, parent: State, inputs: Sequence[State]) -> Key:
-        """What names the result by what it is really made of. Waits for the parent's layers to be packed."""
-        own = self.operation.content(parent, inputs)
-        below = () if self.operation.linked else parent.diff_ids
+    def content_key(self, own: Sequence[Ingredient], parent: Sequence[Digest]) -> Key:
+        """What names the result by what it is really made of: ``own`` are the operation's ``content``, ``parent`` the
+        diffIDs of the filesystem it works on."""
+        below = () if self.operation.linked else parent
         return Key.of(self.operation.kind, own, [self.operation_key, None, *below], level="content")
 
     @property

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Self
 from lifecycle.archive.compress import Profile
 from lifecycle.archive.entry import EPOCH_1980, Member
 from lifecycle.events import NullSink, Sink, StepEnded, StepProgress, StepStarted
-from lifecycle.graph.cancel import Cancellation
-from lifecycle.image.layer import BlobLayer, write_layer
-from lifecycle.oci import Dialect
+from lifecycle.graph.cancel import Cancelled
+from lifecycle.graph.state import KnownLayer
+from lifecycle.image.layer import BlobLayer, Layer, compress_layer, in_dialect, write_layer
+from lifecycle.oci import Dialect, mediatypes
 from lifecycle.store import LocalStore
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ _EVERY = 8 << 20
 class Packer:
     """A few threads that turn members into stored layers. Starts none before the first layer comes.
 
-    Used as a context manager: leaving it waits for what is running (what was not begun is dropped when the block
-    failed), then lets go of everything handed to ``keep``. ``mtime`` is the one time of entries in new layers, in
+    Used as a context manager: leaving it waits for what was handed in (when the block failed, it is given up), then
+    lets go of everything handed to ``keep``. ``mtime`` is the one time of entries in new layers, in
     seconds.
     """
 
@@ -43,13 +44,12 @@ class Packer:
         profile: Profile = Profile.GZIP_FAST,
         dialect: Dialect = Dialect.OCI,
         mtime: int = EPOCH_1980,
-        cancellation: Cancellation | None = None,
     ) -> None:
         self.store = store
         self.profile = profile
         self.dialect = dialect
         self.mtime = mtime
-        self.cancellation = cancellation or Cancellation()
+        self._stopped = False
         self._sink = sink or NullSink()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
@@ -74,13 +74,20 @@ class Packer:
                 self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="pack")
             return self._pool.submit(work)
 
+    def known(self, layer: Layer) -> KnownLayer:
+        """A layer of a cache, compressed anew for an image if it is not compressed as this packer does it."""
+        layer = in_dialect(layer, self.dialect)
+        if mediatypes.layer_codec(layer.descriptor.media_type) == self.profile.codec:
+            return KnownLayer(layer)
+        return KnownLayer(layer, lambda found: compress_layer(found, self.store, self.profile, self.dialect))
+
     def keep(self, close: Callable[[], object]) -> None:
         """Have ``close`` called with the packer's end: what members are read from must last that long."""
         with self._lock:
             self._kept.callback(close)
 
     def _pack(self, members: Iterable[Member], title: str, then: Callable[[BlobLayer], None] | None) -> BlobLayer:
-        self.cancellation.check()
+        self._check()
         watch = _Watch(self._sink, f"pack/{next(self._numbers)}", f"Pack {title}" if title else "Pack a layer")
         done = False
         try:
@@ -94,12 +101,17 @@ class Packer:
 
     def _watched(self, members: Iterable[Member], watch: _Watch) -> Iterator[Member]:
         for member in members:
-            self.cancellation.check()
+            self._check()
             yield member
             watch.advance(member[0].size)
 
+    def _check(self) -> None:
+        if self._stopped:
+            raise Cancelled("Packing a layer was given up")
+
     def close(self, *, drop: bool = False) -> None:
-        """Wait for all that was handed in; with ``drop`` only for what is running already. Idempotent."""
+        """Wait for all that was handed in; with ``drop`` it is given up. Idempotent."""
+        self._stopped = drop
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:

@@ -1,16 +1,30 @@
-"""Finding and making the results of a graph."""
+"""Finding the results of a graph in caches, and making what is not there."""
 
 from __future__ import annotations
 
+import os
+import queue
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
-from lifecycle.events import NullSink, Sink
-from lifecycle.graph.cache import Cache
-from lifecycle.graph.cancel import Cancellation
-from lifecycle.graph.node import Node, Vertex
+from lifecycle.events import NullSink, Sink, StepEnded, StepStarted, step
+from lifecycle.graph.cache import Cache, Guarded, Record
+from lifecycle.graph.cancel import Cancellation, Cancelled
+from lifecycle.graph.key import Ingredient, Key
+from lifecycle.graph.node import Base, Node, Vertex, walk
 from lifecycle.graph.packing import Packer
-from lifecycle.graph.state import State
+from lifecycle.graph.recording import Recorder
+from lifecycle.graph.state import EMPTY, KnownLayer, State, StateLayer
+from lifecycle.image.layer import Layer
+
+Found = Literal["definition", "content", "made"]
+"""How a result came to be known: by the step's definition, by its content, or by doing it."""
+
+_BREATH = 0.5
+"""Seconds after which, while steps run on, layers packed meanwhile are recorded and signals are seen."""
+_FEWEST_JOBS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +43,200 @@ class Probe:
 class Solver:
     """Finds results in ``caches`` (the first is asked first) and makes the rest, at most ``jobs`` steps at a time.
 
-    ``cancellation`` is the packer's: it is thrown with the first failure, and operations that run long put their
-    hooks there.
+    ``cancellation`` is thrown with the first failure: operations that run long put their hooks there. One solver
+    serves one build, from one thread.
     """
 
     def __init__(
-        self, caches: Sequence[Cache], packer: Packer, *, sink: Sink | None = None, jobs: int | None = None
-    ) -> None: ...
+        self,
+        caches: Sequence[Cache],
+        packer: Packer,
+        *,
+        sink: Sink | None = None,
+        jobs: int | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> None:
+        self.packer = packer
+        self.cancellation = cancellation or Cancellation()
+        self.jobs = jobs or max(_FEWEST_JOBS, os.cpu_count() or 1)
+        self._sink = sink or NullSink()
+        self._caches = [Guarded(cache, self._sink) for cache in caches]
+        self._states: dict[Key, State] = {}
+        self._missed: set[Key] = set()
+        self._found: dict[Key, Found] = {}
+        self._records: dict[Key, Record] = {}
+        self._known: dict[str, KnownLayer] = {}
+        self._learned: list[tuple[Cache, Record]] = []
+        self._told: set[Key] = set()
+
+    # -- reading -------------------------------------------------------------------------------------------------
 
     def probe(self, targets: Sequence[Vertex]) -> Probe:
-        """What is known of the targets, by reading alone: one thread, nothing unpacked, nothing done."""
-        ...
+        """What is known of the targets, by reading alone: one thread, nothing unpacked, nothing done.
+
+        Of a step that is known, nothing below is looked up, unless something else needs it.
+        """
+        everything = list(walk(targets))
+        fresh: set[Key] = set()
+        for node in everything:  # in this order no key needs another that is not known yet
+            above = (node.parent, *node.inputs)
+            if node.operation.no_cache or any(item.definition_key in fresh for item in above):
+                fresh.add(node.definition_key)
+        wanted: set[Key] = set()
+        waiting = list(targets)
+        while waiting:
+            vertex = waiting.pop()
+            if isinstance(vertex, Base) or vertex.definition_key in wanted:
+                continue
+            key = vertex.definition_key
+            wanted.add(key)
+            if key not in self._states and (key in fresh or not self._look_up(vertex)):
+                waiting += [vertex.parent, *vertex.inputs]
+        needed = [node for node in everything if node.definition_key in wanted]
+        missing = {node.definition_key: node for node in needed if node.definition_key not in self._states}
+        states = {node: self._states[node.definition_key] for node in needed if node.definition_key in self._states}
+        return Probe(states, tuple(missing.values()))
+
+    def _look_up(self, node: Node) -> bool:
+        """Whether a cache has the node's result by its definition."""
+        key = node.definition_key
+        if key in self._missed:
+            return False
+        for number, cache in enumerate(self._caches):
+            record = cache.get(key)
+            if record is not None:
+                self._records[key] = record
+                self._learned += [(nearer, record) for nearer in self._caches[:number]]
+                self._found[key] = "definition"
+                self._states[key] = node.base.state.with_layer(*(self._layer(layer) for layer in record.layers))
+                return True
+        self._missed.add(key)
+        return False
+
+    def _layer(self, layer: Layer) -> KnownLayer:
+        """One object for a layer, however many records have it: it is fetched and unpacked once."""
+        return self._known.setdefault(str(layer.diff_id), self.packer.known(layer))
+
+    # -- making --------------------------------------------------------------------------------------------------
 
     def solve(self, targets: Sequence[Vertex]) -> Mapping[Node, State]:
-        """The targets' states (and those of all nodes that had to be looked at). Raises the first failure."""
-        ...
+        """The state of every node that had to be known for the targets, all layers packed and recorded.
+
+        Raises the first failure, when everything that ran has been stopped; what was finished before it is recorded.
+        """
+        probe = self.probe(targets)
+        self._tell(targets, probe)
+        for cache, record in self._learned:
+            cache.put(record)
+        self._learned.clear()
+        if probe.missing:
+            self._make_all(probe.missing, Recorder(self._caches, self._records))
+        needed = {*probe.states, *probe.missing, *(target for target in targets if isinstance(target, Node))}
+        return {node: self._states[node.definition_key] for node in needed}
+
+    def _tell(self, targets: Sequence[Vertex], probe: Probe) -> None:
+        """Show the steps whose layers are used without being looked at, in the order of the graph."""
+        known = {node.definition_key for hit in probe.states for node in hit.chain}
+        known -= {node.definition_key for node in probe.missing}
+        for node in walk(targets):
+            key = node.definition_key
+            if key in known and key not in self._told and self._found.get(key) != "made":
+                self._told.add(key)
+                self._sink.emit(StepStarted(f"step/{key.short}", node.operation.title))
+                self._sink.emit(StepEnded(f"step/{key.short}", "reused"))
+
+    def _make_all(self, nodes: Sequence[Node], recorder: Recorder) -> None:
+        waiting = {node.definition_key: node for node in nodes}
+        layers: dict[Key, StateLayer] = {}
+        results: queue.SimpleQueue[tuple[Node, StateLayer | BaseException]] = queue.SimpleQueue()
+        failure: BaseException | None = None
+        running = 0
+        try:
+            while True:
+                self._assemble(nodes, layers, recorder)
+                for key, node in list(waiting.items()):
+                    if running < self.jobs and self._ready(node):
+                        del waiting[key]
+                        running += 1
+                        self._start(node, recorder, results)
+                if not running:
+                    break
+                try:
+                    node, result = results.get(timeout=_BREATH)
+                except queue.Empty:
+                    recorder.record_packed()
+                    continue
+                running -= 1
+                if isinstance(result, BaseException):
+                    raise result
+                layers[node.definition_key] = result
+            recorder.finish()
+            recorder.flush()
+        except BaseException as error:
+            failure = error
+            self.cancellation.cancel()
+            for _ in range(running):
+                _, result = results.get()
+                if isinstance(failure, Cancelled) and isinstance(result, BaseException):
+                    failure = result
+            if isinstance(failure, Exception):
+                recorder.finish(failed=True)
+                recorder.flush()
+            raise failure from failure.__cause__
+
+    def _ready(self, node: Node) -> bool:
+        below = node.inputs if node.operation.linked else (node.parent, *node.inputs)
+        return all(isinstance(item, Base) or item.definition_key in self._states for item in below)
+
+    def _assemble(self, nodes: Sequence[Node], layers: Mapping[Key, StateLayer], recorder: Recorder) -> None:
+        """Put new layers upon their parents; a linked step's may have had to wait for its parent."""
+        for node in nodes:
+            key = node.definition_key
+            parent = node.parent
+            if key in self._states or key not in layers:
+                continue
+            if isinstance(parent, Base) or parent.definition_key in self._states:
+                self._states[key] = self._state(parent).with_layer(layers[key])
+                recorder.assembled(node, self._state(parent), layers[key])
+        recorder.record_packed()
+
+    def _state(self, vertex: Vertex) -> State:
+        return vertex.state if isinstance(vertex, Base) else self._states[vertex.definition_key]
+
+    def _start(
+        self, node: Node, recorder: Recorder, results: queue.SimpleQueue[tuple[Node, StateLayer | BaseException]]
+    ) -> None:
+        parent = EMPTY if node.operation.linked else self._state(node.parent)
+        inputs = [self._state(item) for item in node.inputs]
+
+        def run() -> None:
+            try:
+                results.put((node, self._make(node, parent, inputs, recorder)))
+            except BaseException as error:
+                results.put((node, error))
+
+        threading.Thread(target=run, name=f"step {node.definition_key.short}", daemon=True).start()
+
+    def _make(self, node: Node, parent: State, inputs: Sequence[State], recorder: Recorder) -> StateLayer:
+        """The node's own layer: known by its content, or made."""
+        key = node.definition_key
+        operation = node.operation
+        own: tuple[Ingredient, ...] | None = None
+        self.cancellation.check()
+        with step(self._sink, f"step/{key.short}", operation.title) as shown:
+            if not operation.no_cache and any(cache.seen(node.operation_key) for cache in self._caches):
+                own = operation.content(parent, inputs)
+                layer = self._by_content(node.content_key(own, parent.diff_ids))
+                if layer is not None:
+                    shown.outcome, shown.detail = "reused", "made of the same as before"
+                    self._found[key] = "content"
+                    recorder.expect(node, own)
+                    return self._layer(layer)
+            self.cancellation.check()
+            made = operation.execute(parent, inputs)
+            self._found[key] = "made"
+            recorder.expect(node, operation.content(parent, inputs) if own is None else own)
+            return made
+
+    def _by_content(self, key: Key) -> Layer | None:
+        return next((layer for cache in self._caches if (layer := cache.by_content(key))), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -81,12 +81,16 @@ EMPTY = State()
 
 
 class KnownLayer:
-    """A layer whose bytes are somewhere: in the store, a registry, a cache. Fetched and unpacked when first needed."""
+    """A layer whose bytes are somewhere: in the store, a registry, a cache. Fetched and unpacked when first needed.
+
+    ``repack`` makes of it the layer for an image, when it is not stored as images shall have it.
+    """
 
     settled = True
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, repack: Callable[[Layer], Layer] | None = None) -> None:
         self._layer = layer
+        self._repack = repack
         self._lock = threading.Lock()
         self._unpacked = False
 
@@ -95,6 +99,9 @@ class KnownLayer:
         return self._layer.diff_id
 
     def layer(self) -> Layer:
+        with self._lock:
+            if self._repack is not None:
+                self._layer, self._repack = self._repack(self._layer), None
         return self._layer
 
     def stratum(self, snapshotter: Snapshotter) -> Digest:
