@@ -249,7 +249,11 @@ class _Parser:
             raise BadArguments.at(location, self.lines, str(error), word=error.word, fix=error.fix) from None
         except BadSubstitution as error:
             raise BadSubstitution.at(location, self.lines, error.what, word="<<") from None
-        return replace(node, heredocs=heredocs, location=replace(location, end=self.number)) if heredocs else node
+        if not heredocs:
+            return node
+        location = replace(location, end=self.number)
+        nested = node.nested and replace(node.nested, heredocs=heredocs, location=location)
+        return replace(node, heredocs=heredocs, location=location, nested=nested)
 
     def instruction(self, text: str, location: Location, comments: tuple[str, ...], depth: int = 0) -> Node:
         original, rest = split_keyword(text)
