@@ -16,7 +16,7 @@ from snapshot_layers import OnRung, tar, unpack
 
 from lifecycle.archive import Content, Kind, Ownership, TarStyle, Whiteouts, extract, write_tar
 from lifecycle.oci.digest import Digest
-from lifecycle.snapshot.base import Diff, Snapshotter, View
+from lifecycle.snapshot.base import Diff, Snapshotter, View, Virtual
 
 RunOn = Callable[[str, Callable[[Snapshotter, Path], Any]], Any]
 Look = dict[bytes, tuple[Any, ...]]
@@ -187,6 +187,7 @@ def steps(seed: int, *, owners: bool) -> Callable[[Snapshotter, Path], Any]:
     def body(store: Snapshotter, home: Path) -> list[str]:
         rng = random.Random(seed)
         layers: list[Any] = unpack(store, *LAYERS)
+        virtual: list[Any] = list(layers)
         applied = home / "applied"
         applied.mkdir()
         keep = Ownership.SELF if _is_single(store) else Ownership.KEEP
@@ -209,6 +210,9 @@ def steps(seed: int, *, owners: bool) -> Callable[[Snapshotter, Path], Any]:
             layers.append(diff if rng.random() < 0.5 else digest)
             with store.view(layers) as view:
                 assert seen_by(view, b".") == left, f"step {step} is seen otherwise"
+            virtual.append(Virtual(tuple(diff.members(99))))
+            with store.view(virtual) as view:
+                assert seen_by(view, b".") == left, f"step {step} is seen otherwise by its members alone"
             found.append(digest.hex)
         return found
 
