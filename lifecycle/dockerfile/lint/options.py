@@ -15,6 +15,7 @@ from lifecycle.dockerfile.errors import DockerfileError, near
 
 VARIABLE = "BUILDKIT_DOCKERFILE_CHECK"
 _COMMENT = re.compile(r"check\s*=\s*(.*)", re.IGNORECASE)
+_KEYS = ("skip", "experimental", "error")
 _TRUTH = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
@@ -43,9 +44,10 @@ class CheckOptions:
         error = False
         for part in filter(None, (part.strip() for part in text.split(";"))):
             key, equals, value = (piece.strip() for piece in part.partition("="))
-            if not equals or key not in ("skip", "experimental", "error"):
-                known = ["skip", "experimental", "error"]
-                raise BadCheckOption(f"There is no check option {key!r}", fix=near(key, known, BadCheckOption.fix))
+            if key not in _KEYS:
+                raise BadCheckOption(f"There is no check option {key!r}", fix=near(key, _KEYS, BadCheckOption.fix))
+            if not equals:
+                raise BadCheckOption(f"The check option {key} has no value")
             if key != "error":
                 names[key] = frozenset(name.strip() for name in value.split(",") if name.strip())
             elif value in _TRUTH:
