@@ -32,7 +32,7 @@ from lifecycle.image.image import Image, ImageIndex
 from lifecycle.image.layer import in_dialect
 from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
 from lifecycle.oci import Platform
-from lifecycle.source.context import open_context, parse_build_context
+from lifecycle.source.context import Context, open_context, parse_build_context
 
 if TYPE_CHECKING:
     from lifecycle.app.outputs import Written
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from lifecycle.graph.state import State
     from lifecycle.image import Layer
     from lifecycle.oci import Reference
-    from lifecycle.source.context import Context
     from lifecycle.source.remotes import Remotes
 
 
@@ -138,6 +137,9 @@ def _open(
     import sys
 
     plain = request.context != "-" and Path(request.context).is_dir()
+    if plain and not request.sub_path:
+        yield Context(Path(request.context), request.context)
+        return
     place = ports.home / "scratch" if plain else scratch.make()
     stdin = None if plain or sys.stdin is None else sys.stdin.buffer
     remotes = _remotes(ports, secrets)
