@@ -275,7 +275,7 @@ class _Counted(io.RawIOBase):
 class Decompressed(io.RawIOBase):
     """The uncompressed bytes of a stream. ``consumed()`` tells how many bytes were taken from the stream so far."""
 
-    def __init__(self, source: _Counted, codec: Codec) -> None:
+    def __init__(self, source: _Counted, codec: Codec | Literal["bzip2", "xz"]) -> None:
         self._source = source
         self._codec = codec
         self._faults: tuple[Any, ...] = (EOFError,)
@@ -291,6 +291,16 @@ class Decompressed(io.RawIOBase):
             zstd = _zstd()
             self._faults += (zstd.ZstdError,)
             self._inner = zstd.ZstdFile(source, "rb")
+        elif codec == "bzip2":
+            import bz2
+
+            self._faults += (OSError,)
+            self._inner = bz2.BZ2File(cast(BinaryIO, source))
+        elif codec == "xz":
+            import lzma
+
+            self._faults += (lzma.LZMAError,)
+            self._inner = lzma.LZMAFile(cast(BinaryIO, source))  # noqa: SIM115 - closed with this
 
     def readable(self) -> bool:
         return True
@@ -321,18 +331,23 @@ class Decompressed(io.RawIOBase):
         super().close()
 
 
-def decompress(stream: BinaryIO) -> BinaryIO:
-    """The uncompressed bytes of a gzip, zstd or plain stream, told apart by its first bytes.
+def decompress(stream: BinaryIO, *, old: bool = False) -> BinaryIO:
+    """The uncompressed bytes of a gzip, zstd or plain stream, told apart by its first bytes; with ``old`` also of
+    bzip2 and xz, which archives of sources have and layers have not.
 
     Several gzip members or zstd frames in a row are one stream. Close it, to end its thread; ``stream`` itself is
     read to its end when the result is, and not closed. Reading raises BadCompression.
     """
     head = b""
-    while len(head) < 4 and (more := stream.read(4 - len(head))):
+    while len(head) < 6 and (more := stream.read(6 - len(head))):
         head += more
-    codec: Codec = "none"
+    codec: Codec | Literal["bzip2", "xz"] = "none"
     if head.startswith(b"\x1f\x8b"):
         codec = "gzip"
-    elif head == b"\x28\xb5\x2f\xfd" or (head[1:] == b"\x2a\x4d\x18" and head[:1] >= b"\x50" and head[:1] <= b"\x5f"):
+    elif head[:4] == b"\x28\xb5\x2f\xfd" or (head[1:4] == b"\x2a\x4d\x18" and b"\x50" <= head[:1] <= b"\x5f"):
         codec = "zstd"
+    elif old and head.startswith(b"BZh"):
+        codec = "bzip2"
+    elif old and head == b"\xfd7zXZ\0":
+        codec = "xz"
     return cast(BinaryIO, Decompressed(_Counted(head, stream), codec))

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,14 +74,17 @@ def url_name(url: str) -> str:
     return name if name not in ("", ".", "..") and name.isprintable() else UNNAMED
 
 
-def fetch_url(url: str, remotes: Remotes, *, checksum: Digest | None = None) -> Fetched:
+def fetch_url(
+    url: str, remotes: Remotes, *, checksum: Digest | None = None, headers: Mapping[str, str] | None = None
+) -> Fetched:
     """The file at an http or https URL as it is now: downloaded, or found unchanged by ETag or Last-Modified.
 
     A ``checksum`` that the cache has needs no request. Credentials (the secrets HTTP_AUTH_HEADER_<host> and
-    HTTP_AUTH_TOKEN_<host>, or user and password in the URL) go to the URL's own host only. Raises BadUrl, Offline,
-    ChecksumMismatch, DownloadTooLarge, RemoteError.
+    HTTP_AUTH_TOKEN_<host>, or user and password in the URL) and ``headers`` go to the URL's own host only. Raises
+    BadUrl, Offline, ChecksumMismatch, DownloadTooLarge, RemoteError.
     """
-    target, header = _target(url, remotes)
+    target, authorization = _target(url, remotes)
+    private = {**(headers or {}), **({"authorization": authorization} if authorization else {})}
     home = remotes.cache / "http"
     note = _Note.read(home / "urls" / f"{hashlib.sha256(target.encode()).hexdigest()}.json", home)
     if checksum is not None and checksum.algorithm == "sha256":
@@ -94,7 +97,7 @@ def fetch_url(url: str, remotes: Remotes, *, checksum: Digest | None = None) -> 
     if remotes.offline:
         raise Offline(f"{shown} cannot be fetched", why="the network may not be used")
     with step(remotes.sink, f"fetch/{hashlib.sha256(target.encode()).hexdigest()[:16]}", f"Fetch {shown}") as told:
-        note = _Download(target, shown, header, remotes, home, told).run(note)
+        note = _Download(target, shown, private, remotes, home, told).run(note)
         assert note.digest is not None
         path = home / "files" / note.digest.hex
         if checksum is not None and checksum != note.digest:
@@ -199,7 +202,7 @@ class _Download:
 
     url: str
     shown: str
-    authorization: str | None
+    private: Mapping[str, str]
     remotes: Remotes
     home: Path
     told: Step
@@ -265,8 +268,8 @@ class _Download:
         url = self.url
         for _ in range(_REDIRECT_LIMIT + 1):
             sent = dict(headers)
-            if self.authorization is not None and _origin(url) == _origin(self.url):
-                sent["Authorization"] = self.authorization
+            if _origin(url) == _origin(self.url):
+                sent |= self.private
             answer = transport.send("GET", url, sent)
             location = answer.header("location")
             if answer.status not in _REDIRECTS or not location:

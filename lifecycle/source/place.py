@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
 
-from lifecycle.archive import Ownership, Whiteouts, decompress, extract
+from lifecycle.archive import Entry, Ownership, Whiteouts, decompress, extract
 from lifecycle.archive.errors import NotATar
 from lifecycle.archive.tree import Tree
 from lifecycle.errors import PylifeError
@@ -96,37 +96,50 @@ def open_source(place: SourcePlace, scratch: Path, *, stdin: BinaryIO | None = N
         if isinstance(place, StdinSource):
             if stdin is None:
                 raise SourceNotFound("There is no source on standard input", why="standard input is not open")
-            _unpack(io.BufferedReader(_Unseekable(stdin)), unpacked, str(place))
+            unpack(io.BufferedReader(_Unseekable(stdin)), unpacked, str(place))
         else:
             try:
                 with open(place.path, "rb") as file:
-                    _unpack(file, unpacked, str(place))
+                    unpack(file, unpacked, str(place))
             except OSError as error:
                 raise SourceUnreadable(f"{place} cannot be read", why=error.strerror, where=str(place)) from error
         yield unpacked
     finally:
-        _remove(unpacked)
+        remove_tree(unpacked)
 
 
-def _unpack(stream: io.BufferedReader, destination: Path, name: str) -> None:
+def unpack(stream: io.BufferedReader, destination: Path, name: str) -> int | None:
+    """Unpack a tar or zip archive, whatever its compression, into the empty directory ``destination``.
+
+    Returns the newest time in it (seconds), None when it holds nothing. ``name`` is the archive, for people. Raises
+    BadArchive.
+    """
     head = stream.peek(4)[:4]
     if not head:
         raise BadArchive(f"{name} holds no source", why="it is empty")
     if head in MAGIC:
         if stream.seekable():
             extract_zip(stream, destination, name=name)
-            return
-        with tempfile.TemporaryFile(dir=destination.parent) as whole:  # a zip's table of contents is at its end
-            shutil.copyfileobj(stream, whole, 1 << 20)
-            whole.seek(0)
-            extract_zip(whole, destination, name=name)
-        return
+        else:
+            with tempfile.TemporaryFile(dir=destination.parent) as whole:  # a zip's table of contents is at its end
+                shutil.copyfileobj(stream, whole, 1 << 20)
+                whole.seek(0)
+                extract_zip(whole, destination, name=name)
+        return max((int(path.lstat().st_mtime) for path in destination.rglob("*")), default=None)
+    newest: int | None = None
+
+    def look(entry: Entry) -> None:
+        nonlocal newest
+        newest = entry.mtime if newest is None else max(newest, entry.mtime)
+
     try:
-        extract(decompress(stream), destination, ownership=Ownership.SELF, whiteouts=Whiteouts.KEEP)
+        with decompress(stream, old=True) as tar:
+            extract(tar, destination, ownership=Ownership.SELF, whiteouts=Whiteouts.KEEP, report=look)
     except NotATar as error:
         raise BadArchive(f"{name} is neither a tar nor a zip archive", why=str(error)) from error
     except PylifeError as error:
         raise BadArchive(f"{name} cannot be unpacked", why=str(error), fix=error.fix) from error
+    return newest
 
 
 class _Unseekable(io.RawIOBase):
@@ -144,7 +157,7 @@ class _Unseekable(io.RawIOBase):
         return len(data)
 
 
-def _remove(directory: Path) -> None:
+def remove_tree(directory: Path) -> None:
     """Remove a tree however deep it is, and though its directories lack the permission to be emptied."""
     fd = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
