@@ -50,6 +50,10 @@ MACHINE = platform.machine()
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(MACHINE)
 _CLOSE_RANGE = 436  # one number on every architecture from here on
 _MOUNT_SETATTR = 442
+_MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
+_SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
+_MOUNT_ATTR_NODEV = 4
+_MOVE_MOUNT_F_EMPTY_PATH = 4
 _CLOSE_RANGE_CLOEXEC = 4
 _AT_RECURSIVE = 0x8000
 _AT_FDCWD = -100
@@ -88,6 +92,40 @@ def mount(source: str | None, target: str, fstype: str | None = None, flags: int
         ),
         target,
     )
+
+
+def mount_by_parts(fstype: str, options: Iterable[tuple[str, str | None]], target: str) -> None:
+    """A new mount without devices, its options given one by one: no page limits them. Values may have 255 bytes."""
+    none, nothing = ctypes.c_char_p(None), ctypes.c_int(0)
+    context = _check(_libc.syscall(ctypes.c_long(_FSOPEN), os.fsencode(fstype), ctypes.c_uint(1)), "fsopen")
+    mounted = -1
+    try:
+        for key, value in options:
+            kind = ctypes.c_uint(_SET_FLAG if value is None else _SET_STRING)
+            given = none if value is None else ctypes.c_char_p(os.fsencode(value))
+            where = ctypes.c_int(context)
+            _check(_libc.syscall(ctypes.c_long(_FSCONFIG), where, kind, os.fsencode(key), given, nothing), key)
+        made = _libc.syscall(
+            ctypes.c_long(_FSCONFIG), ctypes.c_int(context), ctypes.c_uint(_CREATE), none, none, nothing
+        )
+        _check(made, target)
+        attributes = ctypes.c_uint(_MOUNT_ATTR_NODEV)
+        mounted = _check(
+            _libc.syscall(ctypes.c_long(_FSMOUNT), ctypes.c_int(context), ctypes.c_uint(1), attributes), target
+        )
+        moved = _libc.syscall(
+            ctypes.c_long(_MOVE_MOUNT),
+            ctypes.c_int(mounted),
+            b"",
+            ctypes.c_int(_AT_FDCWD),
+            os.fsencode(target),
+            ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
+        )
+        _check(moved, target)
+    finally:
+        for fd in (context, mounted):
+            if fd >= 0:
+                os.close(fd)
 
 
 def umount(target: str, flags: int = 0) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from lifecycle.sandbox import kernel
 
+_LONGEST = 255  # bytes of an option's value
+
 
 def mount_overlay(lower: str, upper: str, work: str, target: str, user: bool) -> None:
     """Mount overlayfs with everything off that would tie lower trees to one mount. Raises OSError.
@@ -31,6 +33,24 @@ class KernelMounts:
 
     def __init__(self, user: bool) -> None:
         self._user = user
+        self._by_parts = True
+
+    def stack(self, lowers: Sequence[str], upper: str, work: str, target: str) -> bool:
+        """As ``overlay``, of absolute paths and in a fraction of the time; False where the kernel (6.7) cannot.
+
+        What else is wrong with the mount, ``overlay`` will say.
+        """
+        if not self._by_parts or any(len(os.fsencode(path)) > _LONGEST for path in (*lowers, upper, work)):
+            return False
+        options: list[tuple[str, str | None]] = [("lowerdir+", path) for path in lowers]
+        options += [("upperdir", upper), ("workdir", work), ("volatile", None)]
+        marks = [("userxattr", None)] if self._user else [(key, "off") for key in ("redirect_dir", "index", "metacopy")]
+        try:
+            kernel.mount_by_parts("overlay", [*options, *marks], target)
+        except OSError:
+            self._by_parts = False
+            return False
+        return True
 
     def overlay(self, directory: str, lowers: Sequence[str], upper: str, work: str, target: str) -> None:
         """Mount ``lowers`` (topmost first), names relative to ``directory``, under ``upper`` at ``target``.

@@ -14,7 +14,7 @@ from lifecycle.snapshot.changes import Change
 from lifecycle.snapshot.diff import FrozenDiff
 from lifecycle.snapshot.errors import LayerNotUnpacked, SnapshotFailed
 from lifecycle.snapshot.looking import DiskLayer, Layer, MemberLayer
-from lifecycle.snapshot.places import Lock, Yard
+from lifecycle.snapshot.places import Lock, Yard, remove_tree
 from lifecycle.snapshot.stratum import Notes, Owner, Stratum
 from lifecycle.snapshot.view import MergedView
 
@@ -44,6 +44,7 @@ class LayerShelf:
         os.makedirs(self._layers, mode=0o755, exist_ok=True)
         self.yard = Yard(os.path.join(home, "partial"))
         self.diffs = Yard(os.path.join(home, "diffs"))
+        self._known: dict[str, tuple[tuple[int, int], Stratum]] = {}
 
     def _place(self, diff_id: Digest) -> str:
         return os.path.join(self._layers, f"{diff_id.algorithm}-{diff_id.hex}")
@@ -129,11 +130,14 @@ class LayerShelf:
 
     def _stratum(self, place: str, diff_id: Digest) -> Stratum:
         try:
-            here = os.path.realpath(place)
-            with open(os.path.join(here, "implied.json"), encoding="utf-8") as file:
-                return Stratum(os.path.join(here, "fs"), frozenset(json.load(file)), Notes.load(here))
+            here = os.lstat(place)
+            version = here.st_ino, here.st_ctime_ns
+            known = self._known.get(place)
+            if known is None or known[0] != version:
+                known = self._known[place] = version, _read_stratum(os.path.realpath(place))
         except OSError as error:
             raise LayerNotUnpacked(f"Layer {diff_id.short} has just been removed", why=error.strerror) from error
+        return known[1]
 
     def view(self, layers: Sequence[Digest | Diff | Virtual]) -> MergedView:
         """What ``layers`` show together, held until the view is closed. Raises LayerNotUnpacked."""
@@ -161,6 +165,9 @@ class LayerShelf:
         if os.path.isdir(place):
             return False
         try:
+            for name in os.listdir(diff.place):  # what was of use to the root alone
+                if name != "fs":
+                    remove_tree(os.path.join(diff.place, name))
             _describe(diff.place, sorted(diff.stratum.implied), diff.stratum.notes)
             lock = Lock.take(place + ".lock")
             assert lock is not None
@@ -234,6 +241,11 @@ def release(holds: Sequence[Hold]) -> None:
     """Let go of all."""
     for hold in holds:
         hold.release()
+
+
+def _read_stratum(place: str) -> Stratum:
+    with open(os.path.join(place, "implied.json"), encoding="utf-8") as file:
+        return Stratum(os.path.join(place, "fs"), frozenset(json.load(file)), Notes.load(place))
 
 
 def _describe(place: str, implied: Sequence[str], notes: Notes) -> None:

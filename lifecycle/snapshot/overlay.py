@@ -18,9 +18,9 @@ from lifecycle.snapshot.changes import compare
 from lifecycle.snapshot.copying import Copier, attributes
 from lifecycle.snapshot.diff import FrozenDiff
 from lifecycle.snapshot.errors import LayerNotUnpacked, MountFailed, SnapshotFailed
-from lifecycle.snapshot.layers import LayerShelf, release
+from lifecycle.snapshot.layers import Hold, LayerShelf, release
 from lifecycle.snapshot.looking import is_opaque
-from lifecycle.snapshot.places import Yard
+from lifecycle.snapshot.places import Lock
 from lifecycle.snapshot.stratum import Stratum, tree_stratum
 from lifecycle.snapshot.taking import put_in_layout
 from lifecycle.snapshot.upper import UpperTop
@@ -28,7 +28,9 @@ from lifecycle.snapshot.view import MergedView
 
 
 class Mounts(Protocol):
-    """The two mounts that roots need; ``sandbox.mounts`` has them."""
+    """The mounts that roots need; ``sandbox.mounts`` has them."""
+
+    def stack(self, lowers: Sequence[str], upper: str, work: str, target: str) -> bool: ...
 
     def overlay(self, directory: str, lowers: Sequence[str], upper: str, work: str, target: str) -> None: ...
 
@@ -46,7 +48,6 @@ class OverlaySnapshots:
         base = os.path.join(home, f"overlay-{flavour}")
         marks = Whiteouts.OVERLAY_TRUSTED if flavour == "trusted" else Whiteouts.OVERLAY_USER
         self._shelf = LayerShelf(base, ownership, marks)
-        self._yard = Yard(os.path.join(base, "roots"))
         self._mounts = mounts
         self._flavour = flavour
 
@@ -57,7 +58,7 @@ class OverlaySnapshots:
         self._shelf.unpack(diff_id, open_tar)
 
     def sweep(self) -> int:
-        return self._yard.sweep() + self._shelf.sweep()
+        return self._shelf.sweep()
 
     def collect(self, keep: Callable[[str], bool]) -> int:
         return self._shelf.collect(keep)
@@ -74,7 +75,7 @@ class OverlaySnapshots:
         strata, holds = self._shelf.hold(layers)
         try:
             strata += [tree_stratum(tree.root, tree.at) for tree in trees]
-            place, claim = self._yard.claim()
+            place, claim = self._shelf.diffs.claim()
         except FileNotFoundError as error:
             release(holds)
             raise LayerNotUnpacked(f"A kept tree is not at {error.filename}") from error
@@ -82,11 +83,7 @@ class OverlaySnapshots:
             release(holds)
             raise
 
-        def let_go() -> None:
-            self._yard.drop(place, claim)
-            release(holds)
-
-        root = OverlayRoot(place, strata[::-1], self._mounts, self._flavour, self._shelf, let_go)
+        root = OverlayRoot(place, claim, strata[::-1], self._mounts, self._flavour, self._shelf, holds)
         try:
             root.mount()
         except OSError as error:
@@ -106,21 +103,23 @@ class OverlayRoot:
     def __init__(
         self,
         place: str,
+        claim: Lock,
         strata: list[Stratum],
         mounts: Mounts,
         flavour: str,
         shelf: LayerShelf,
-        on_close: Callable[[], None],
+        holds: Sequence[Hold],
     ) -> None:
         self._place = place
+        self._claim = claim
         self._strata = strata
         self._mounts = mounts
         self._flavour = flavour
         self._opaque = f"{flavour}.overlay.opaque"
         self._shelf = shelf
         self._own = not shelf.single
-        self._on_close = on_close
-        self._upper = os.path.join(place, "upper")
+        self._holds = holds
+        self._upper = os.path.join(place, "fs")
         self._merged = os.path.join(place, "root")
         self._mounted = False
         self._closed = False
@@ -139,17 +138,21 @@ class OverlayRoot:
 
     def mount(self) -> None:
         """Make the mount and give the ways through it their owners and modes. Raises OSError."""
-        links = os.path.join(self._place, "l")
         work = os.path.join(self._place, "work")
-        empty = os.path.join(self._place, "empty")
-        for directory in (links, work, empty, self._upper, self._merged):
+        for directory in (work, self._upper, self._merged):
             os.mkdir(directory, 0o755)
         os.chmod(self._upper, 0o755)
-        # short names: a mount's options must fit into one page, and layers may be many
-        for number, path in enumerate([stratum.path for stratum in self._strata] or [empty]):
-            os.symlink(path, os.path.join(links, str(number)))
-        names = [str(number) for number in range(max(1, len(self._strata)))]
-        self._mounts.overlay(links, names, self._upper, work, self._merged)
+        lowers = [stratum.path for stratum in self._strata]
+        if not lowers:
+            lowers = [os.path.join(self._place, "empty")]
+            os.mkdir(lowers[0], 0o755)
+        if not self._mounts.stack(lowers, self._upper, work, self._merged):
+            # short names: a mount's options must fit into one page, and layers may be many
+            links = os.path.join(self._place, "l")
+            os.mkdir(links, 0o755)
+            for number, path in enumerate(lowers):
+                os.symlink(path, os.path.join(links, str(number)))
+            self._mounts.overlay(links, [str(number) for number in range(len(lowers))], self._upper, work, self._merged)
         self._mounted = True
         for path in sorted({".", *(path for stratum in self._strata for path in stratum.implied)}):
             self._settle(path)
@@ -217,24 +220,21 @@ class OverlayRoot:
 
     def commit(self, *, owner: tuple[int, int] = (0, 0), mtime: int | None = None) -> FrozenDiff:
         self._unmount()
-        below = MergedView([self._shelf.look_into(stratum) for stratum in self._strata])
-        place, claim = self._shelf.diffs.claim()
         try:
-            tree = os.path.join(place, "fs")
-            os.rename(self._upper, tree)
-            top = UpperTop(tree, self._flavour)
+            below = MergedView([self._shelf.look_into(stratum) for stratum in self._strata])
+            top = UpperTop(self._upper, self._flavour)
             found = compare(top, below, owner if self._shelf.single else None)
             top.trim(found, mtime)
-            diff = self._shelf.frozen(place, claim, found)
         except BaseException as error:
-            self._shelf.diffs.drop(place, claim)
+            self.close()
             if isinstance(error, OSError):
                 why = f"{error.filename}: {error.strerror}"
                 raise SnapshotFailed("What a step changed could not be gathered", why=why) from error
             raise
-        finally:
-            self.close()
-        return diff
+        # the directory goes on as the diff's, where the rest of it waits until there is time to remove it
+        self._closed = True
+        release(self._holds)
+        return self._shelf.frozen(self._place, self._claim, found)
 
     def take(self, at: str, destination: Path) -> Tree:
         inside = at.strip("/")
@@ -262,7 +262,8 @@ class OverlayRoot:
             return
         self._closed = True
         self._unmount()
-        self._on_close()
+        self._shelf.diffs.drop(self._place, self._claim)
+        release(self._holds)
 
     def _unmount(self) -> None:
         if not self._mounted:
