@@ -117,7 +117,7 @@ class Survey:
                 if name in given:
                     values[name] = given[name]
                 elif default is not None:
-                    values[name] = expand(default, values, self.file.escape).text
+                    values[name] = Scope(values, self.file.escape).word(default, arg.node)
         return values
 
     def stage(self, stage: Stage) -> StageSurvey:
@@ -128,6 +128,7 @@ class Survey:
 
     def _survey(self, stage: Stage) -> StageSurvey:
         written = stage.from_
+        written.expand(Scope(self.globals, self.file.escape))  # says where a word is malformed, or comes to nothing
         image = expand(written.image, self.globals, self.file.escape)
         platform = expand(written.platform, self.globals, self.file.escape) if written.platform else None
         below = self.dockerfile.base(stage, image.text)
@@ -156,8 +157,11 @@ class Survey:
         if isinstance(instruction, Arg):
             return self._declare(instruction, scope)
         unset: dict[str, None] = {}
-        words = Scope(scope.env, self.file.escape, lambda name, node: unset.setdefault(name))
-        expanded = instruction.expand(words)
+
+        def note(name: str, node: Node) -> None:
+            unset[name] = None
+
+        expanded = instruction.expand(Scope(scope.env, self.file.escape, note))
         after = scope.set(expanded.pairs) if isinstance(expanded, Env) else scope
         return Seen(instruction, expanded, scope, tuple(unset)), after
 
@@ -165,12 +169,14 @@ class Survey:
         """An ARG: a build argument comes before the default, and a bare one takes the global value."""
         before, unset = scope, dict[str, None]()
         pairs = []
+
+        def note(name: str, node: Node) -> None:
+            unset[name] = None
+
         for name, default in arg.pairs:
             value = self.build_args.get(name)
             if value is None and default is not None:
-                expansion = expand(default, scope.env, self.file.escape)
-                unset |= dict.fromkeys(expansion.unset)
-                value = expansion.text
+                value = Scope(scope.env, self.file.escape, note).word(default, arg.node)
             elif value is None:
                 value = self.globals.get(name)
             scope = scope.declare(name, value)

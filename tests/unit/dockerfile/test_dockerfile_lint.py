@@ -8,6 +8,7 @@ import pytest
 from cases import Case, load_cases
 
 from lifecycle.dockerfile.ast import parse
+from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.dockerfile.ignore import IgnoreRules
 from lifecycle.dockerfile.lint import RULES, BadCheckOption, ChecksFailed, Finding, check
 from lifecycle.dockerfile.lint.nearest import nearest
@@ -62,6 +63,15 @@ def test_bad_check_directive_is_shown(case: Case) -> None:
         run(case)
     assert [caught.value.where, caught.value.what, caught.value.fix] == case.sections["error"].strip().splitlines()
     assert "# check=" in (caught.value.details or "")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "broken" in case.sections], ids=str)
+def test_file_that_cannot_be_built_is_an_error_at_its_place(case: Case) -> None:
+    with pytest.raises(DockerfileError) as caught:
+        run(case)
+    where, *what = case.sections["broken"].strip().splitlines()
+    assert caught.value.where == where
+    assert what in ([], [caught.value.what])
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
