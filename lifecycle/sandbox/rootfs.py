@@ -154,7 +154,8 @@ def _lay_file(file: File, target: str, copy: str) -> None:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _touch(target)
     kernel.mount(copy, target, None, kernel.MS_BIND)
-    kernel.mount(None, target, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | _flags_of(target))
+    flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID
+    kernel.mount(None, target, None, flags if file.mode & 0o111 else flags | kernel.MS_NOEXEC)
     os.unlink(copy)
 
 

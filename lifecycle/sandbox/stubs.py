@@ -109,6 +109,19 @@ class Stubs:
             self._set_aside(place, folder, name)
             _write_new(folder, name, content, 0o644)
 
+    @contextlib.contextmanager
+    def vacate(self, path: str) -> Iterator[str]:
+        """The host's path where the caller puts something in the block; what is there is set aside until ``remove``,
+        which takes away whatever is then in its place."""
+        place = resolve_inside(self.root, path)
+        if not place:
+            raise OSError(errno.EBUSY, "the root itself cannot be replaced", path)
+        self._directories(os.path.dirname(place))
+        with self._making(place) as (folder, name):
+            self._set_aside(place, folder, name)
+            self._scratch.append(place)
+            yield os.path.join(self.root, place)
+
     def device(self, path: str, major: int, minor: int, stand_in: bool) -> None:
         """See to it that a character device is at ``path``.
 
@@ -141,7 +154,7 @@ class Stubs:
             del self._times[directory]
         for place in reversed(self._made):
             with contextlib.suppress(OSError), self._parent(place) as (folder, name):
-                if place in self._scratch:
+                if place in self._scratch and stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
                     shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
                 elif stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
                     os.rmdir(name, dir_fd=folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -82,7 +83,7 @@ def busybox_members() -> list[Member]:
 
 
 def busybox_rootfs(directory: Path) -> Path:
-    """Put the root filesystem into ``directory`` (made if missing) and give it back; owners only when run as root."""
+    """Put the root filesystem into ``directory`` (made if missing) and give it back; owners where they can be given."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)
     for entry, content in busybox_members():
@@ -97,7 +98,8 @@ def busybox_rootfs(directory: Path) -> Path:
                 assert isinstance(content, bytes)
                 path.write_bytes(content)
         if os.geteuid() == 0:
-            os.chown(path, entry.uid, entry.gid)
+            with contextlib.suppress(OSError):  # root of a namespace with one id
+                os.chown(path, entry.uid, entry.gid)
         path.chmod(entry.mode)
     return directory
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from lifecycle.archive.entry import Member
+    from lifecycle.archive.entry import Entry, Member
 
 HOSTNAME = "buildkitsandbox"
 
 
+@runtime_checkable
 class ContextTree(Protocol):
     """A directory of the host with ignore rules: what ``archive.HostTree`` is."""
 
     @property
     def directory(self) -> Path: ...
 
-    def excludes_below(self, path: bytes) -> bool:
-        """Whether the rules hide anything at or beneath ``path``."""
+    def lookup(self, path: bytes) -> Entry | None: ...
+
+    def hides_below(self, path: bytes) -> bool:
+        """Whether the rules hide anything beneath ``path``."""
         ...
 
     def walk(self, path: bytes) -> Iterator[Member]: ...
