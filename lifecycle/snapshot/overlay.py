@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, Literal, Protocol, Self
 
 from lifecycle.archive import Ownership, Whiteouts
+from lifecycle.archive.entry import DIR
 from lifecycle.oci.digest import Digest
 from lifecycle.snapshot.base import Diff, Tree, View, Virtual
 from lifecycle.snapshot.changes import compare
@@ -119,6 +120,7 @@ class OverlayRoot:
         self._shelf = shelf
         self._own = not shelf.single
         self._holds = holds
+        self._below = MergedView([shelf.look_into(stratum) for stratum in strata])
         self._upper = os.path.join(place, "fs")
         self._merged = os.path.join(place, "root")
         self._mounted = False
@@ -159,26 +161,16 @@ class OverlayRoot:
 
     def _settle(self, path: str) -> None:
         """Give a directory the owner and mode of the topmost layer that really brings it."""
-        for stratum in self._strata:
-            here = os.path.join(stratum.path, path)
-            try:
-                wanted = os.lstat(here)
-            except OSError:
-                continue
-            if not stat.S_ISDIR(wanted.st_mode):
-                return
-            if path not in stratum.implied:
-                break
-            if self._is_opaque(here):
-                return
-        else:
+        wanted = self._below.lookup(os.fsencode(path))
+        if wanted is None or wanted.kind is not DIR:
             return
         merged = os.path.join(self._merged, path)
         present = os.lstat(merged)
-        if self._own and (present.st_uid, present.st_gid) != (wanted.st_uid, wanted.st_gid):
-            os.chown(merged, wanted.st_uid, wanted.st_gid)
-        if stat.S_IMODE(os.lstat(merged).st_mode) != stat.S_IMODE(wanted.st_mode):
-            os.chmod(merged, stat.S_IMODE(wanted.st_mode))
+        if self._own and (present.st_uid, present.st_gid) != (wanted.uid, wanted.gid):
+            os.chown(merged, wanted.uid, wanted.gid)
+            present = os.lstat(merged)
+        if stat.S_IMODE(present.st_mode) != wanted.mode:
+            os.chmod(merged, wanted.mode)
 
     def changed(self, at: str) -> bool:
         parts = at.strip("/").split("/")
@@ -221,9 +213,8 @@ class OverlayRoot:
     def commit(self, *, owner: tuple[int, int] = (0, 0), mtime: int | None = None) -> FrozenDiff:
         self._unmount()
         try:
-            below = MergedView([self._shelf.look_into(stratum) for stratum in self._strata])
             top = UpperTop(self._upper, self._flavour)
-            found = compare(top, below, owner if self._shelf.single else None)
+            found = compare(top, self._below, owner if self._shelf.single else None)
             top.trim(found, mtime)
         except BaseException as error:
             self.close()
