@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lifecycle.dockerfile.text import SPACE, json_strings
+from lifecycle.dockerfile.text import NOT_UTF8, SPACE, json_strings
 
 Words = tuple[tuple[str, ...], bool]  # the arguments, and whether they were a JSON array
 
@@ -72,6 +72,7 @@ def arguments_of(keyword: str, text: str, escape: str) -> Words:
 
 def split_words(text: str, escape: str) -> tuple[str, ...]:
     """The words of ``text``, where quotes and escapes (both are kept) protect white space."""
+    text = NOT_UTF8.sub("\ufffd", text)
     words, word, quote = [], "", ""
     position = 0
     while position < len(text):

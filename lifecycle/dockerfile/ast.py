@@ -14,7 +14,7 @@ from lifecycle.dockerfile.arguments import ArgumentError, arguments_of, split_fl
 from lifecycle.dockerfile.directives import Directive, Directives, syntax_and_check
 from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.dockerfile.location import Location
-from lifecycle.dockerfile.text import SPACE, go_quote
+from lifecycle.dockerfile.text import NOT_UTF8, SPACE, go_quote
 from lifecycle.dockerfile.words import BadSubstitution, heredoc_name, words_of_line
 
 LONGEST_LINE = 65535  # bytes
@@ -257,7 +257,7 @@ class _Parser:
 
     def instruction(self, text: str, location: Location, comments: tuple[str, ...], depth: int = 0) -> Node:
         original, rest = split_keyword(text)
-        keyword = original.lower()
+        keyword = NOT_UTF8.sub("\ufffd", original.lower())
         flags, arguments = split_flags(rest, self.directives.escape)
         nested: Node | None = None
         words: tuple[str, ...] = ()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 # What Go's unicode.IsSpace holds to be white space; Python's own notion has four control characters more.
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # surrogate escapes: bytes that are no text
 
 _ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 

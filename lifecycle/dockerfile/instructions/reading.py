@@ -8,6 +8,7 @@ from typing import cast
 from lifecycle.dockerfile.ast import File, Node
 from lifecycle.dockerfile.errors import DockerfileError, near
 from lifecycle.dockerfile.instructions.base import Instruction
+from lifecycle.dockerfile.text import NOT_UTF8
 
 _KINDS = {  # keyword: module, class
     "add": ("copy", "Add"),
@@ -53,8 +54,8 @@ def parse_instruction(node: Node, file: File) -> Instruction:
     if kind is None:
         raise _unknown(node, file)
     texts = [node.text, *[heredoc.content for heredoc in node.heredocs if node.keyword == "run"]]
-    if not all(map(_is_text, texts)):
-        raise node.error(NotUtf8, f"{node.original} has bytes that are not UTF-8", word=_first_bad(texts))
+    if bad := next(filter(None, map(NOT_UTF8.search, texts)), None):
+        raise node.error(NotUtf8, f"{node.original} has bytes that are not UTF-8", word=bad[0])
     if node.nested and node.nested.keyword not in _KINDS:
         raise _unknown(node.nested, file)
     module, name = kind
@@ -68,11 +69,3 @@ def _unknown(node: Node, file: File) -> UnknownInstruction:
         return node.error(UnknownInstruction, "a line goes on that never began", fix=remove)
     fix = near(node.original, [keyword.upper() for keyword in KEYWORDS])
     return node.error(UnknownInstruction, f"unknown instruction: {node.original}", word=node.original, fix=fix)
-
-
-def _is_text(text: str) -> bool:
-    return text.isascii() or not any("\udc80" <= char <= "\udcff" for char in text)
-
-
-def _first_bad(texts: list[str]) -> str | None:
-    return next((char for text in texts for char in text if "\udc80" <= char <= "\udcff"), None)
