@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,7 +126,8 @@ def unpack(stream: io.BufferedReader, destination: Path, name: str) -> int | Non
                 shutil.copyfileobj(stream, whole, 1 << 20)
                 whole.seek(0)
                 extract_zip(whole, destination, name=name)
-        return max((int(path.lstat().st_mtime) for path in destination.rglob("*")), default=None)
+        files = (path.lstat() for path in destination.rglob("*"))  # directories and links got the time of now
+        return max((int(status.st_mtime) for status in files if stat.S_ISREG(status.st_mode)), default=None)
     newest: int | None = None
 
     def look(entry: Entry) -> None:
