@@ -109,7 +109,13 @@ def detect_options(function: F) -> F:
     """What ``pylife build`` and ``pylife detect`` are told alike."""
     options = [
         click.option(
-            "--app", "--path", "--context", "app", default=".", metavar="PLACE", help="A directory, archive, or - (default: .)."
+            "--app",
+            "--path",
+            "--context",
+            "app",
+            default=".",
+            metavar="PLACE",
+            help="A directory, archive, or - (default: .).",
         ),
         click.option("--builder", metavar="NAME|FILE", help="The builder image, or a builder.toml to make it from."),
         click.option(
