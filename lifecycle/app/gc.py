@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lifecycle.app.ports import Ports
+from lifecycle.graph import LocalCache
 from lifecycle.image import Image, StorePlace, load, select
 from lifecycle.oci import Digest
 
@@ -20,13 +21,30 @@ class Freed:
     bytes: int
 
 
+def step_cache(ports: Ports) -> LocalCache:
+    """The results of Dockerfile steps on this machine."""
+    return LocalCache(ports.caches / "graph", ports.store)
+
+
 def _from_store(ports: Ports) -> list[Freed]:
-    report = ports.store.gc()
-    return [Freed("blobs and leftovers", report.blobs + report.partial_files, report.bytes)]
+    """Records of the build graph's cache that are of no use any more, then blobs that no image or record needs."""
+    cache = step_cache(ports)
+    records = 0
+
+    def needed() -> Iterator[Digest]:
+        nonlocal records
+        records = cache.collect()
+        yield from (layer.descriptor.digest for layer in cache.layers())
+
+    report = ports.store.gc(needed)
+    return [
+        Freed("blobs and leftovers", report.blobs + report.partial_files, report.bytes),
+        Freed("cached steps", records, 0),
+    ]
 
 
 def _from_snapshots(ports: Ports) -> list[Freed]:
-    """Unpacked layers that are in no image of the store, and what killed builds left."""
+    """Unpacked layers that are in no image of the store and no cached step, and what killed builds left."""
     if not ports.snapshots.is_dir():
         return []
     from lifecycle.app.engine import enter_rung
@@ -61,6 +79,7 @@ COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (_from_store, _from_sna
 
 
 def _known_layers(ports: Ports) -> Iterator[Digest]:
+    yield from (layer.diff_id for layer in step_cache(ports).layers())
     for ref, _ in ports.store.items():  # noqa: PERF102  (no dict)
         found = load(StorePlace(ref), ports.images(offline=True))
         images = [found] if isinstance(found, Image) else [select(found, platform) for platform in found.platforms]

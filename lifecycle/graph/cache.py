@@ -55,6 +55,10 @@ class Cache(Protocol):
         """Whether there may be a layer by content for that operation: else its content key need not be made."""
         ...
 
+    def lost(self, definition: Key) -> bool:
+        """Whether it knows a record under that key that it cannot hand out whole."""
+        ...
+
     def put(self, record: Record) -> None:
         """Keep the record, at the latest with ``flush``; does nothing in a cache that is only read."""
         ...
@@ -84,6 +88,9 @@ class Guarded:
 
     def seen(self, operation: Key) -> bool:
         return self._try(lambda: self._cache.seen(operation), False)
+
+    def lost(self, definition: Key) -> bool:
+        return self._try(lambda: self._cache.lost(definition), False)
 
     def put(self, record: Record) -> None:
         self._try(lambda: self._cache.put(record), None)

@@ -61,9 +61,8 @@ class LocalCache:
     def seen(self, operation: Key) -> bool:
         return self._path("seen", operation).exists()
 
-    def knows(self, definition: Key) -> bool:
-        """Whether there is a record, even one whose layers are gone from the store."""
-        return self._path("records", definition).exists()
+    def lost(self, definition: Key) -> bool:
+        return self._path("records", definition).exists() and self.get(definition) is None
 
     def _read(self, kind: str, key: Key) -> dict[str, Any] | None:
         path = self._path(kind, key)

@@ -12,6 +12,7 @@ from typing import Literal
 from lifecycle.events import NullSink, Sink, StepEnded, StepStarted, step
 from lifecycle.graph.cache import Cache, Guarded, Record
 from lifecycle.graph.cancel import Cancellation, Cancelled
+from lifecycle.graph.explain import Explained, Memory, Verdict, explain
 from lifecycle.graph.key import Ingredient, Key
 from lifecycle.graph.node import Base, Node, Vertex, walk
 from lifecycle.graph.packing import Packer
@@ -43,8 +44,9 @@ class Probe:
 class Solver:
     """Finds results in ``caches`` (the first is asked first) and makes the rest, at most ``jobs`` steps at a time.
 
-    ``cancellation`` is thrown with the first failure: operations that run long put their hooks there. One solver
-    serves one build, from one thread.
+    ``cancellation`` is thrown with the first failure: operations that run long put their hooks there. With a
+    ``memory``, ``explained`` tells after ``solve`` of every step why it was done or not. One solver serves one build,
+    from one thread.
     """
 
     def __init__(
@@ -55,10 +57,13 @@ class Solver:
         sink: Sink | None = None,
         jobs: int | None = None,
         cancellation: Cancellation | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.packer = packer
         self.cancellation = cancellation or Cancellation()
         self.jobs = jobs or max(_FEWEST_JOBS, os.cpu_count() or 1)
+        self.explained: tuple[Explained, ...] = ()
+        self._memory = memory
         self._sink = sink or NullSink()
         self._caches = [Guarded(cache, self._sink) for cache in caches]
         self._states: dict[Key, State] = {}
@@ -131,6 +136,8 @@ class Solver:
         self._learned.clear()
         if probe.missing:
             self._make_all(probe.missing, Recorder(self._caches, self._records))
+        if self._memory:
+            self._explain(targets, self._memory)
         needed = {*probe.states, *probe.missing, *(target for target in targets if isinstance(target, Node))}
         return {node: self._states[node.definition_key] for node in needed}
 
@@ -144,6 +151,41 @@ class Solver:
                 self._told.add(key)
                 self._sink.emit(StepStarted(f"step/{key.short}", node.operation.title))
                 self._sink.emit(StepEnded(f"step/{key.short}", "reused"))
+
+    def _explain(self, targets: Sequence[Vertex], memory: Memory) -> None:
+        verdicts: dict[Found, Verdict] = {"definition": "hit", "content": "same content", "made": "miss"}
+        nodes = list(walk(targets))
+        outcomes = {node.definition_key: verdicts[found] for node in nodes if (found := self._outcome(node))}
+        self.explained = explain(nodes, outcomes, memory.recall, self._lost)
+        for node in nodes:
+            if node.slot and node.definition_key in outcomes:
+                memory.remember(node)
+
+    def _outcome(self, node: Node) -> Found | None:
+        """How the node was found; a step below one that was found counts as found with it."""
+        found = self._found.get(node.definition_key)
+        return found or ("definition" if node.definition_key in self._told else None)
+
+    def _lost(self, key: Key) -> bool:
+        return any(cache.lost(key) for cache in self._caches)
+
+    def records(self, targets: Sequence[Vertex], mode: Literal["min", "max"]) -> tuple[Record, ...]:
+        """What is known of the graph after ``solve``, to be put into another cache, in the order of the graph.
+
+        ``min``: of the steps whose layers the targets have; ``max``: of every step, as far as a cache has it.
+        """
+        nodes = list(walk(targets))
+        if mode == "min":
+            chosen = {node.definition_key for target in targets if isinstance(target, Node) for node in target.chain}
+            nodes = [node for node in nodes if node.definition_key in chosen]
+        found: dict[Key, Record] = {}
+        for node in nodes:
+            key = node.definition_key
+            if key not in self._records and key not in found and key not in self._missed:
+                self._look_up(node)
+            if key in self._records:
+                found[key] = self._records[key]
+        return tuple(found.values())
 
     def _make_all(self, nodes: Sequence[Node], recorder: Recorder) -> None:
         waiting = {node.definition_key: node for node in nodes}

@@ -25,6 +25,10 @@ class Registry(Protocol):
 
     def put_manifest(self, ref: Reference, raw: bytes, media_type: str, /) -> Digest: ...
 
+    def has_blob(self, ref: Reference, digest: Digest) -> bool:
+        """Whether the repository has the blob."""
+        ...
+
     def open_blob(self, ref: Reference, descriptor: Descriptor) -> BinaryIO:
         """The blob's bytes, verified at their end."""
         ...

@@ -7,7 +7,7 @@ own files, the directory ``.pylife`` remembers what would be dear to find out ag
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,8 +119,10 @@ class LocalStore:
                 raise of_oserror(error, self._lock) from error
             yield
 
-    def gc(self) -> GcReport:
+    def gc(self, also: Callable[[], Iterable[Digest]] = tuple) -> GcReport:
         """Remove the blobs that no image refers to, what killed writers left, and notes about what is gone.
+
+        ``also`` names blobs that something else needs; it is asked when nobody holds the store any more.
 
         Raises StoreBusy when someone holds the store, and BadDocument, removing nothing, when a manifest cannot be
         read: what it refers to would be lost.
@@ -133,10 +135,11 @@ class LocalStore:
             except OSError as error:
                 raise of_oserror(error, self._lock) from error
             stack.enter_context(self.layout.locked())
-            return self._collect()
+            return self._collect(also)
 
-    def _collect(self) -> GcReport:
+    def _collect(self, also: Callable[[], Iterable[Digest]]) -> GcReport:
         used = self._used()
+        used.update(also())
         blobs = notes = freed = 0
         for digest in self.blobs.digests():
             if digest not in used:
