@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.archive.entry import DIR, FILE, HARDLINK, Content, Entry, Member, printable
+from lifecycle.archive.entry import BLOCK, CHAR, DIR, FILE, HARDLINK, SYMLINK, Content, Entry, Member, printable
 from lifecycle.archive.filetree import ROOT, FileTree, join
 from lifecycle.errors import PylifeError
 
@@ -59,7 +59,7 @@ class Layout:
                 self.put(Entry(name, DIR, mode, *owner, 0, self.mtime), None)
             elif found.kind is not DIR:
                 raise NotADirectory(
-                    f"{self.what}: /{printable(name)} cannot be a directory", why=f"it is a {found.kind.value}"
+                    f"{self.what}: /{printable(name)} cannot be a directory", why=f"it is a {shown(found)}"
                 )
             if at < 0:
                 return
@@ -80,8 +80,8 @@ class Layout:
                 if kind is DIR:
                     self._fresh.add(name)
             elif (found.kind is DIR) != (kind is DIR):
-                onto = f"{self.what}: a {kind.value} cannot replace a {found.kind.value} at /{printable(name)}"
-                raise NotADirectory(onto, why="only a file replaces a file, and directories are joined")
+                onto = f"{self.what}: a {shown(entry)} cannot replace the {shown(found)} /{printable(name)}"
+                raise NotADirectory(onto, why="only directories are joined")
         elif kind is DIR:
             self._fresh.add(name)
         self._made[name] = entry, content, group
@@ -154,6 +154,13 @@ class Layout:
                 return True
             at = path.find(b"/", at + 1)
         return path in self._gone
+
+
+def shown(entry: Entry) -> str:
+    """What ``entry`` is, in words."""
+    return {DIR: "directory", SYMLINK: "symbolic link", CHAR: "device", BLOCK: "device"}.get(
+        entry.kind, entry.kind.value
+    )
 
 
 def _in_tree_order(name: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lifecycle.archive.entry import FILE
-from lifecycle.archive.filetree import FileTree, resolve
+from lifecycle.archive.filetree import EmptyTree, FileTree, resolve
 from lifecycle.dockerfile.copying.content import read_content
 from lifecycle.errors import PylifeError
 
@@ -50,7 +50,9 @@ def _look_up(target: FileTree, path: bytes, name: str, what: str, fields: int) -
     entry = target.lookup(real)
     wanted = name.encode("utf-8", "surrogateescape")
     names = []
-    if entry is None or entry.kind is not FILE:
+    if isinstance(target, EmptyTree):
+        why = f"the layer is made on an empty filesystem (--link, or FROM scratch), which has no /{path.decode()}"
+    elif entry is None or entry.kind is not FILE:
         why = f"the filesystem has no /{path.decode()}"
     elif entry.size > _LARGEST:
         why = f"/{path.decode()} is larger than {_LARGEST} bytes"

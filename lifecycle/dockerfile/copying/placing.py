@@ -76,9 +76,9 @@ class _Placing:
             self._owner = find_owner(spec.chown, layout.target, f"{spec.what} --chown={spec.chown}")
         bits = None if spec.chmod is None else spec.chmod.bits
         self._made_mode = 0o755 if bits is None else bits & 0o777
-        destination = posixpath.normpath("/" + spec.destination)
+        destination = posixpath.normpath("/" + spec.destination.lstrip("/"))
         self._destination = os.fsencode(destination)
-        self._is_directory = destination.strip("/") == "" or spec.destination.endswith(("/", "/."))
+        self._is_directory = destination == "/" or spec.destination.endswith(("/", "/."))
 
     def run(self, selection: Selection) -> None:
         for source in selection.sources:

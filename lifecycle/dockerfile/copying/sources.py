@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lifecycle.archive.entry import DIR, SYMLINK, printable
 from lifecycle.archive.filetree import ROOT, FileTree, HostTree, join, resolve
 from lifecycle.dockerfile.copying.spec import CopySpec
-from lifecycle.dockerfile.patterns import Matcher, clean, compile_glob
+from lifecycle.dockerfile.patterns import Matcher, compile_glob
 from lifecycle.errors import PylifeError
 
 
@@ -47,7 +48,7 @@ def find_sources(tree: FileTree, spec: CopySpec) -> tuple[Source, ...]:
     for text in spec.sources:
         if spec.parents:
             found += _with_parents(tree, spec, text)
-        elif _has_pattern(clean(text)):
+        elif _has_pattern(text):
             excluded = Matcher(spec.exclude)
             for path in _matching(tree, text):
                 source = _at(tree, spec, text, path)
@@ -105,7 +106,7 @@ def _matching(tree: FileTree, text: str) -> Iterator[bytes]:
     return _expand(tree, resolve(tree, os.fsencode("/".join(parts[:count])) or ROOT), globs)
 
 
-def _expand(tree: FileTree, path: bytes, globs: list) -> Iterator[bytes]:  # type: ignore[type-arg]
+def _expand(tree: FileTree, path: bytes, globs: list[re.Pattern[str]]) -> Iterator[bytes]:
     glob, rest = globs[0], globs[1:]
     for name in tree.names(path):
         if glob.fullmatch(os.fsdecode(name)):
@@ -135,12 +136,14 @@ def _missing(tree: FileTree, spec: CopySpec, text: str, path: bytes) -> SourceNo
     above, _, name = path.rpartition(b"/")
     known = ROOT
     for part in above.split(b"/") if above else ():
-        entry = tree.lookup(resolve(tree, join(known, part)))
+        step = join(known, part)
+        real = step if spec.parents else resolve(tree, step)
+        entry = tree.lookup(real)
         if entry is None or entry.kind is not DIR:
             name = part
             break
-        known = join(known, part)
-    here = tree.lookup(resolve(tree, join(known, name), last=False))
+        known = real
+    here = tree.lookup(join(known, name))
     if here is not None and here.kind is SYMLINK:
         target = printable(here.linkname)
         if spec.parents:
@@ -160,7 +163,7 @@ def _near(tree: FileTree, directory: bytes, name: bytes) -> str | None:
     from difflib import get_close_matches
 
     wanted = os.fsdecode(name)
-    if near := get_close_matches(wanted, [os.fsdecode(other) for other in tree.names(resolve(tree, directory))], 1):
+    if near := get_close_matches(wanted, [os.fsdecode(other) for other in tree.names(directory)], 1):
         shown = os.fsencode(near[0])
         return f"did you mean {printable(join(directory, shown))}?"
     return f"there is no {printable(name)} in {printable(directory)}" if directory != ROOT else None
