@@ -47,15 +47,24 @@ def _from_snapshots(ports: Ports) -> list[Freed]:
     """Unpacked layers that are in no image of the store and no cached step, and what killed builds left."""
     if not ports.snapshots.is_dir():
         return []
+    from lifecycle.app.dockerfile.failed import failed_steps
     from lifecycle.app.engine import enter_rung
     from lifecycle.snapshot import Yard, open_snapshotter
 
     rung = enter_rung(ports)  # trees of lent ids can only be removed inside the namespace
     wanted = {str(layer) for layer in _known_layers(ports)}
+    wanted |= {str(layer) for step in failed_steps(ports) for layer in step.layers}
     snapshotter = open_snapshotter(ports.home, rung)
     before = _free(ports)
     count = snapshotter.collect(lambda diff_id: diff_id in wanted) + Yard(str(ports.home / "scratch")).sweep()
     return [Freed("unpacked layers", count, max(_free(ports) - before, 0))]
+
+
+def _from_failed(ports: Ports) -> list[Freed]:
+    """Root filesystems of steps that failed, after some days; their layers go with the unpacked ones."""
+    from lifecycle.app.dockerfile.failed import forget_old
+
+    return [Freed("failed steps", forget_old(ports), 0)]
 
 
 def _from_caches(ports: Ports) -> list[Freed]:
@@ -75,7 +84,7 @@ def _from_caches(ports: Ports) -> list[Freed]:
 
 
 # In order: what the store no longer has, unpacked layers and caches need not keep either.
-COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (_from_store, _from_snapshots, _from_caches)
+COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (_from_failed, _from_store, _from_snapshots, _from_caches)
 
 
 def _known_layers(ports: Ports) -> Iterator[Digest]:

@@ -296,6 +296,10 @@ def _solve(job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: W
             allow_degraded=request.allow_degraded,
         )
         workshop.open(open_snapshotter(ports.home, rung), tools)
+        if request.keep_failed:
+            from lifecycle.app.dockerfile.failed import keeper
+
+            workshop.keep_failed = keeper(ports, workshop.packer)
         return solver.solve(targets)
 
 

@@ -14,10 +14,11 @@ from lifecycle.errors import UsageError
         "pylife run demo -p 8000",
         "pylife run localhost:5000/app --process worker -e DEBUG=1",
         "pylife run demo --entrypoint bash -- -c 'ls /workspace'",
+        "pylife run --failed 5f1c09ab",
     ]
 )
-@click.argument("name")
-@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", metavar="NAME [ARGS]...", nargs=-1, type=click.UNPROCESSED)
+@click.option("--failed", metavar="ID", help="Open what `build --keep-failed` kept, instead of an image: NAME is none.")
 @click.option("--process", metavar="TYPE", help="The process to start (default: the image's default process).")
 @click.option("-p", "--port", metavar="[HOST:]PORT", help="Set the process's $PORT; it is reachable there.")
 @env_options
@@ -31,8 +32,8 @@ from lifecycle.errors import UsageError
 @setting_flag("isolation")
 def run(
     session: Session,
-    name: str,
-    args: tuple[str, ...],
+    words: tuple[str, ...],
+    failed: str | None,
     process: str | None,
     port: str | None,
     env: tuple[str, ...],
@@ -50,6 +51,14 @@ def run(
 
     The process shares the host's network, runs as the image's user, and nothing it writes is kept.
     """
+    if failed is not None:
+        _refuse_beside_failed(click.get_current_context())
+        from lifecycle.app.dockerfile.failed import open_failed
+
+        return open_failed(failed, words, session.ports)
+    if not words:
+        raise UsageError("Which image?", fix="Give its name; `pylife images` lists those of the local store.")
+    name, *args = words
     from lifecycle.app.run import RunRequest
     from lifecycle.app.run import run as run_image
     from lifecycle.oci import Platform
@@ -58,7 +67,7 @@ def run(
     request = RunRequest(
         name=name,
         process=process,
-        args=args,
+        args=tuple(args),
         entrypoint=entrypoint,
         env=parse_env(env, env_file),
         host=host,
@@ -72,6 +81,20 @@ def run(
         platform=Platform.parse(platform) if platform else None,
     )
     return run_image(request, session.ports)
+
+
+def _refuse_beside_failed(context: click.Context) -> None:
+    """A failed step is opened as its command ran: nothing about that can be chosen. Raises UsageError."""
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name in ("words", "failed", "isolation") or not isinstance(parameter, click.Option):
+            continue
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE and name in context.params:
+            raise UsageError(
+                f"{parameter.opts[-1]} cannot be given with --failed",
+                why="the step's own directory, user and variables are used",
+                fix="Leave it out.",
+            )
 
 
 def _parse_port(text: str | None) -> tuple[str, int | None]:
