@@ -52,7 +52,7 @@ def _read(file: Path, target: str | None, build_args: dict[str, str]) -> tuple[D
 @_file
 @click.option("--lines", is_flag=True, help="Show which lines each instruction stands on.")
 def ast(session: Session, file: Path, lines: bool) -> None:
-    """Print the parsed file as BuildKit's parser does: one instruction a line, in parentheses."""
+    """Print the parsed file as BuildKit's parser does, one instruction a line."""
     from lifecycle.dockerfile.ast import dump
 
     text = dump(_parse(file), lines=lines)
@@ -102,7 +102,7 @@ def expand(session: Session, word: str, env: tuple[str, ...], escape: str, words
 def check(
     session: Session, file: Path, build_args: tuple[str, ...], target: str | None, context: Path | None, as_json: bool
 ) -> None:
-    """Look for what BuildKit's build checks look for: mistakes, traps and outdated forms.
+    """Look for mistakes, traps and outdated forms, as BuildKit's build checks do.
 
     Base images are looked up in the local store and nowhere else. Exits with 1 when the file cannot be built, or when
     it asks for that with `# check=error=true` and something was found; else with 0. `pylife explain RULE` shows what
@@ -164,7 +164,7 @@ def _block(finding: Finding, lines: tuple[str, ...]) -> str:
 @_target
 @json_flag
 def outline(session: Session, file: Path, build_args: tuple[str, ...], target: str | None, as_json: bool) -> None:
-    """List what a build can be told: its arguments, secrets and ssh agents, and the caches that it keeps.
+    """List what a build can be told: arguments, secrets, ssh agents, caches.
 
     A comment line `# NAME text` right above an ARG or a named FROM describes it.
     """
