@@ -94,12 +94,14 @@ class Memory:
             data = path.read_bytes()
         except OSError:
             return None
-        return data[32:] if len(data) == 64 and data[:32] == fingerprint else None
+        whole = len(data) == 96 and sha256(data[:64]).digest() == data[64:]
+        return data[32:64] if whole and data[:32] == fingerprint else None
 
     def keep(self, slot: bytes, fingerprint: bytes, digest: bytes) -> None:
         """Keep ``digest`` in ``slot``, in place of what was there."""
         if path := self._place("selections", slot):
-            _write(path, fingerprint + digest)
+            data = fingerprint + digest
+            _write(path, data + sha256(data).digest())
 
     def files_of(self, digest: bytes) -> Mapping[str, str] | None:
         """What the selection of this digest consisted of: name → what it was; None when that is not known any more."""
