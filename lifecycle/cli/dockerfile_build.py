@@ -31,6 +31,9 @@ def build_dockerfile(session: Session, options: Mapping[str, Any], created: int 
         from lifecycle.app.dockerfile.reports import write_reports
 
         write_reports(result, request, **files)
+    if options["explain_cache"]:
+        for item in result.explained:
+            session.say(str(item))
     session.renderer.emit(_summary(request, result, time.monotonic() - began))
     if result.sent:
         session.print(f"{result.sent[0].place}@{result.result.digest}")
@@ -76,6 +79,9 @@ def _summary(request: DockerfileRequest, result: DockerfileResult, seconds: floa
         "written": [item.where for item in result.written],
         "pushed": [str(item.place) for item in result.sent if item.pushed],
         "bytes_sent": sum(item.transfer.bytes_sent for item in result.sent if item.pushed),
+        "cache": [
+            {"step": item.title, "outcome": item.outcome, "causes": list(item.causes)} for item in result.explained
+        ],
         "seconds": round(seconds, 3),
     }
     return Summary(f"Built {request.names[0] if request.names else 'the target'}", tuple(rows), data)

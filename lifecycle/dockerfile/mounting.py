@@ -47,6 +47,11 @@ class MountPlan:
         """Whether the step's result depends on what is mounted: not for caches, whose content is nobody's promise."""
         return self.mount.type == "bind"
 
+    @property
+    def cache_id(self) -> str:
+        """What a cache mount is called: its id, else its target as written."""
+        return self.mount.id or posixpath.normpath(self.mount.target)
+
     def definition(self) -> Sequence[Ingredient]:
         """What the mount adds to the step's definition: never an id of a cache, never a secret's value."""
         mount = self.mount
@@ -87,7 +92,7 @@ class MountPlan:
                 source = self._source(roots)
                 return CacheMount(
                     self.target,
-                    id=mount.id or posixpath.normpath(mount.target),
+                    id=self.cache_id,
                     sharing=mount.sharing or "shared",
                     read_only=mount.read_only,
                     mode=0o755 if mode is None else mode,

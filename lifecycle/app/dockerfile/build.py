@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lifecycle.app.dockerfile.caches import StepCaches, export, step_caches
 from lifecycle.app.dockerfile.epoch import find_epoch
 from lifecycle.app.dockerfile.platforms import check_foreign, parse_platforms
 from lifecycle.app.dockerfile.reading import DockerfileText, read_texts
@@ -24,7 +25,7 @@ from lifecycle.dockerfile.operations import Workshop
 from lifecycle.dockerfile.plan import Plan, Planner, PlanOptions, unused_arguments
 from lifecycle.dockerfile.stages import Dockerfile, read_dockerfile
 from lifecycle.events import Message
-from lifecycle.graph.local import LocalCache
+from lifecycle.graph import explain
 from lifecycle.graph.node import Base, Node
 from lifecycle.graph.packing import Packer
 from lifecycle.graph.solver import Solver
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from lifecycle.dockerfile.lint import Finding
     from lifecycle.dockerfile.running.secrets import Secret
     from lifecycle.dockerfile.running.ssh import SshSource
+    from lifecycle.graph.cache import Record
+    from lifecycle.graph.document import Mounts
+    from lifecycle.graph.explain import Explained
     from lifecycle.graph.state import State
     from lifecycle.image import Layer
     from lifecycle.oci import Reference
@@ -72,7 +76,8 @@ def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
     push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
     with ports.store.hold(), open_job(request, ports) as job:
         _hint(job)
-        images, made, reused, unchanged = _images(job, push)
+        solved = _images(job, push)
+        images = solved.images
         several = len(request.platforms) > 1 or _truth(request.build_args.get("BUILDKIT_MULTI_PLATFORM", ""))
         result: Image | ImageIndex = images[0]
         if several:
@@ -82,7 +87,9 @@ def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
         sent = [_keep(result, place, bool(push), ports) for place in places]
         sent += [Sent(place, send(result, place, ports.images(), ports.sink), pushed=True) for place in push]
         written = _write(result, request, ports)
-    return DockerfileResult(result, images, tuple(sent), written, made, reused, unchanged)
+    return DockerfileResult(
+        result, images, tuple(sent), written, solved.made, solved.reused, solved.unchanged, solved.explained
+    )
 
 
 def check(request: DockerfileRequest, ports: Ports) -> list[Finding]:
@@ -220,34 +227,47 @@ def _hint(job: Job) -> None:
 # -- images ------------------------------------------------------------------------------------------------------
 
 
-def _images(
-    job: Job, push: Sequence[RegistryPlace]
-) -> tuple[tuple[Image, ...], tuple[Layer, ...], tuple[Layer, ...], bool]:
-    """The image for each platform; the layers that were made and those that were known; whether nothing was done."""
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    """The images, one for each platform, and how their layers came to be."""
+
+    images: tuple[Image, ...]
+    made: tuple[Layer, ...]
+    reused: tuple[Layer, ...]
+    unchanged: bool
+    explained: tuple[Explained, ...]
+
+
+def _images(job: Job, push: Sequence[RegistryPlace]) -> _Solved:
+    """Plan for each platform, find what is known, do the rest, assemble."""
     request, ports = job.request, job.ports
     host = Platform.host()
     platforms = parse_platforms(request.platforms) or (host,)
+    caches = step_caches(request, ports)
     with Packer(ports.store, sink=ports.sink, profile=request.profile, mtime=job.epoch) as packer:
         workshop = Workshop(packer, Memory(ports.caches / "files"), job.scratch)
         plans = [_plan(job, platform, host, workshop, several=len(platforms) > 1) for platform in platforms]
-        caches = [LocalCache(ports.caches / "dockerfile", ports.store)]
-        solver = Solver(caches, packer, sink=ports.sink, jobs=request.jobs)
+        explaining = explain.Memory(ports.caches / "explain")
+        solver = Solver(caches.caches, packer, sink=ports.sink, jobs=request.jobs, memory=explaining)
         targets = [plan.target.vertex for plan in plans]
         probe = solver.probe(targets)
-        if probe.complete:
+        mounts: Mounts = ()
+        if probe.complete and not caches.moves_mounts:
             states = solver.solve(targets)
         else:
             check_foreign(probe.missing, host)
             for place in push:
                 ports.registry.check_push(place.ref)
-            states = _solve(job, solver, targets, workshop)
-        images = tuple(_image(plan, states, job) for plan in plans)
-    steps = [node for plan in plans for node in plan.nodes]
-    known = {layer.diff_id for node in steps if node in probe.states for layer in probe.states[node].image_layers()}
+            states, mounts = _solve(job, solver, targets, workshop, caches)
+        records = solver.records(targets, "min") if caches.inline else ()
+        images = tuple(_image(plan, states, job, records if caches.inline else None) for plan in plans)
+        if caches.targets:
+            export(caches, solver, targets, mounts, ports)
+    known = {layer.diff_id for state in probe.states.values() for layer in state.image_layers()}
     new = {layer.diff_id: layer for image, plan in zip(images, plans, strict=True) for layer in _own(image, plan)}
     made = tuple(layer for key, layer in new.items() if key not in known)
     reused = tuple(layer for key, layer in new.items() if key in known)
-    return images, made, reused, probe.complete
+    return _Solved(images, made, reused, probe.complete, solver.explained)
 
 
 def _own(image: Image, plan: Plan) -> Sequence[Layer]:
@@ -275,10 +295,14 @@ def _plan(job: Job, platform: Platform, host: Platform, workshop: Workshop, *, s
     return Planner(job.dockerfile, options, job.sources, workshop).plan()
 
 
-def _solve(job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: Workshop) -> Mapping[Node, State]:
-    """Do what is not known: only here the engine is opened."""
+def _solve(
+    job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: Workshop, caches: StepCaches
+) -> tuple[Mapping[Node, State], Mounts]:
+    """Do what is not known: only here the engine is opened. Gives the cache mounts too where they are wanted."""
+    from lifecycle.app.dockerfile.caches import fill_mounts, pack_mounts
     from lifecycle.app.engine import enter_rung
     from lifecycle.dockerfile.running.tools import RunTools
+    from lifecycle.graph.node import walk
     from lifecycle.sandbox import Sandbox
     from lifecycle.snapshot import open_snapshotter
 
@@ -300,11 +324,16 @@ def _solve(job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: W
             from lifecycle.app.dockerfile.failed import keeper
 
             workshop.keep_failed = keeper(ports, workshop.packer)
-        return solver.solve(targets)
+        fill_mounts(caches, request, ports, rung)
+        states = solver.solve(targets)
+        mounts: Mounts = ()
+        if any(target.mounts for target in caches.targets):
+            mounts = pack_mounts(list(walk(targets)), request, ports, rung)
+        return states, mounts
 
 
-def _image(plan: Plan, states: Mapping[Node, State], job: Job) -> Image:
-    """The image of one platform, assembled."""
+def _image(plan: Plan, states: Mapping[Node, State], job: Job, records: Sequence[Record] | None) -> Image:
+    """The image of one platform, assembled; with ``records`` it is a cache too."""
     target = plan.target
     state = target.vertex.state if isinstance(target.vertex, Base) else states[target.vertex]
     layers = tuple(in_dialect(layer, target.dialect) for layer in state.image_layers())
@@ -312,6 +341,10 @@ def _image(plan: Plan, states: Mapping[Node, State], job: Job) -> Image:
     if job.request.platforms:
         draft = replace(draft, document={**draft.document, **target.platform.to_json()})
     document = config.finish(draft, [layer.diff_id for layer in layers], job.epoch)
+    if records is not None:
+        from lifecycle.graph.document import with_inline_cache
+
+        document = with_inline_cache(document, records)
     return Image(document, layers, target.dialect, dict(job.request.annotations))
 
 

@@ -11,6 +11,7 @@ from lifecycle.archive.compress import Profile
 
 if TYPE_CHECKING:
     from lifecycle.app.outputs import Written
+    from lifecycle.graph.explain import Explained
     from lifecycle.image import Image, ImageIndex, Layer
     from lifecycle.image.places import Place
     from lifecycle.image.transfer import Transfer
@@ -75,7 +76,7 @@ class DockerfileResult:
 
     ``result`` is the image, or the index of a build for several platforms; ``images`` one for each platform. ``made``
     are the layers of steps that were done, ``reused`` those that were known. ``unchanged`` says that no step had to be
-    looked at closely.
+    looked at closely. ``explained`` tells of each step whether it was found, and why not.
     """
 
     result: Image | ImageIndex
@@ -85,3 +86,4 @@ class DockerfileResult:
     made: tuple[Layer, ...]
     reused: tuple[Layer, ...]
     unchanged: bool
+    explained: tuple[Explained, ...] = ()
