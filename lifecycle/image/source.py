@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from lifecycle.image.errors import ImageNotFound, NoPlatform, NotAnImage
@@ -139,11 +139,20 @@ def source_of(image: Image | ImageIndex) -> Source:
     return image.source if isinstance(image, ImageIndex) else ImageSource([image])
 
 
-def index_of(images: Sequence[Image], annotations: dict[str, str] | None = None) -> ImageIndex:
-    """A new index of images, one per platform, in their dialect (OCI when they disagree)."""
+def index_of(
+    images: Sequence[Image],
+    annotations: Mapping[str, str] | None = None,
+    described: Sequence[Mapping[str, str]] | None = None,
+) -> ImageIndex:
+    """A new index of images, one per platform, in their dialect (OCI when they disagree).
+
+    ``annotations`` are the index's own; ``described`` are those of the images' descriptors in it, one for each.
+    """
     dialects = {image.dialect for image in images}
     dialect = dialects.pop() if len(dialects) == 1 else Dialect.OCI
-    index = Index.build(dialect, [image.descriptor for image in images], annotations)
+    notes = described or [{}] * len(images)
+    members = [replace(image.descriptor, annotations=dict(note)) for image, note in zip(images, notes, strict=True)]
+    index = Index.build(dialect, members, annotations)
     return ImageIndex(index, ImageSource(images, index))
 
 
