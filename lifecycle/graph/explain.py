@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,11 +83,11 @@ def explain(
     nodes: Iterable[Node],
     outcomes: Mapping[Key, Verdict],
     recall: Callable[[str], Remembered | None],
-    lost: Callable[[Key], bool],
+    lost: Set[Key],
 ) -> tuple[Explained, ...]:
     """Why each of ``nodes`` (each after what it depends on) ended as ``outcomes`` says.
 
-    ``lost`` tells of a key whether there is a record whose layers are gone.
+    ``lost`` are the keys of which there was a record, but not all its layers.
     """
     changes: dict[Key, tuple[str, ...]] = {}
     origins: dict[Key, str] = {}
@@ -114,7 +114,7 @@ def _causes(
     before: Remembered | None,
     changed: tuple[str, ...],
     origins: Mapping[Key, str],
-    lost: Callable[[Key], bool],
+    lost: Set[Key],
 ) -> tuple[str, ...]:
     above = _origin((node.parent, *node.inputs), origins)
     if node.operation.no_cache:
@@ -123,7 +123,7 @@ def _causes(
         return changed
     if above:
         return (f"an earlier step changed: {above}",)
-    if lost(node.definition_key):
+    if node.definition_key in lost:
         return ("the cached layer is gone from the store",)
     return ("no record: first build" if before is None else "no record: it was removed from the cache",)
 

@@ -68,6 +68,7 @@ class Solver:
         self._caches = [Guarded(cache, self._sink) for cache in caches]
         self._states: dict[Key, State] = {}
         self._missed: set[Key] = set()
+        self._lost: set[Key] = set()
         self._found: dict[Key, Found] = {}
         self._records: dict[Key, Record] = {}
         self._known: dict[str, KnownLayer] = {}
@@ -116,6 +117,8 @@ class Solver:
                 self._states[key] = node.base.state.with_layer(*(self._layer(layer) for layer in record.layers))
                 return True
         self._missed.add(key)
+        if self._memory and any(cache.lost(key) for cache in self._caches):
+            self._lost.add(key)
         return False
 
     def _layer(self, layer: Layer) -> KnownLayer:
@@ -165,9 +168,6 @@ class Solver:
         """How the node was found; a step below one that was found counts as found with it."""
         found = self._found.get(node.definition_key)
         return found or ("definition" if node.definition_key in self._told else None)
-
-    def _lost(self, key: Key) -> bool:
-        return any(cache.lost(key) for cache in self._caches)
 
     def records(self, targets: Sequence[Vertex], mode: Literal["min", "max"]) -> tuple[Record, ...]:
         """What is known of the graph after ``solve``, to be put into another cache, in the order of the graph.

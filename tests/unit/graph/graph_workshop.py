@@ -30,10 +30,13 @@ class Write:
     before: Callable[[], None] = lambda: None
     text: str | None = None
     broken: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def definition(self) -> tuple[Ingredient, ...]:
         files = [Ingredient(f"file {name}", content) for name, content in self.files.items()]
         named = [Ingredient(f"argument {name}", value) for name, value in self.arguments.items()]
+        if self.sources:
+            named.append(Ingredient("context files", dict(self.sources)))
         return (Ingredient("instruction", self.text or self.title), *named, *files)
 
     def content(self, parent: State, inputs: Sequence[State]) -> tuple[Ingredient, ...]:
@@ -48,7 +51,7 @@ class Write:
         return MemberLayer(made, self.packer, self.title)
 
     def manifest(self) -> Mapping[str, str]:
-        return {}
+        return self.sources
 
 
 class Workshop:
@@ -65,9 +68,11 @@ class Workshop:
         self.lock = threading.Lock()
 
     def write(self, title: str, parent: Vertex | None = None, *inputs: Vertex, **options: object) -> Node:
+        """A step; without a parent, upon the base. ``slot`` names its place, the title unless it is given."""
+        slot = str(options.pop("slot", title))
         files = options.pop("files", {title: title.encode()})
         operation = Write(self.log, title, files, self.packer, **options)  # type: ignore[arg-type]
-        return Node(operation, parent or self.base, inputs, slot=f"slot {title}")
+        return Node(operation, parent or self.base, inputs, slot=slot)
 
     def solver(self, **options: object) -> Solver:
         cache = LocalCache(self.cache.root, self.store)  # nothing is remembered from the last build
