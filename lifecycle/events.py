@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
+
+from lifecycle.record import dataclass
 
 Level = Literal["debug", "info", "warning", "error"]
 Outcome = Literal["done", "reused", "skipped", "failed"]

@@ -5,7 +5,7 @@ The summaries live here, so that ``pylife --help`` imports no command.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ Source: the Dockerfile reference, ".dockerignore file" and "Filename and locatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.dockerfile.patterns import BadPattern, Matcher, clean
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 
 _SHARED_NAMES = (".containerignore", ".dockerignore")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from lifecycle.dockerfile.ast import Node
 from lifecycle.dockerfile.instructions.mounts import Mount
@@ -17,6 +16,7 @@ from lifecycle.dockerfile.location import Location
 from lifecycle.dockerfile.stages import Dockerfile, Stage
 from lifecycle.dockerfile.survey import Survey
 from lifecycle.dockerfile.words import expand
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

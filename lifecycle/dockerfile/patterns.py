@@ -9,10 +9,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 
 _ROOT = ("", ".")
 _NEVER = re.compile(r"(?!)")

@@ -6,7 +6,7 @@ Base images are looked at only where the caller has them: their variables are un
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from lifecycle.dockerfile.ast import File, Node, parse
@@ -21,6 +21,7 @@ from lifecycle.dockerfile.scope import StageScope, platform_arguments
 from lifecycle.dockerfile.stages import Dockerfile, Stage
 from lifecycle.dockerfile.words import Expansion, expand
 from lifecycle.oci import ImageConfig, Platform
+from lifecycle.record import dataclass
 
 Images = Callable[[Stage, str], ImageConfig | None]
 

@@ -155,7 +155,8 @@ def _block(finding: Finding, lines: tuple[str, ...]) -> str:
         f"  {number:>{width}} | {plain(lines[number - 1])}".rstrip()
         for number in range(place.line, min(place.end, place.line + 9, len(lines)) + 1)
     ]
-    return "\n".join([f"{finding.level}: {finding.rule}: {plain(finding.message)}", f"  {place}", *shown])
+    page = f"  (`pylife explain {finding.rule}` says more)"
+    return "\n".join([f"{finding.level}: {finding.rule}: {plain(finding.message)}", f"  {place}", *shown, page])
 
 
 @command(examples=["pylife dockerfile outline Dockerfile", "pylife dockerfile outline --target test --json Dockerfile"])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lifecycle.dockerfile.ast import File, Node
 from lifecycle.dockerfile.errors import DockerfileError, near
+from lifecycle.record import dataclass
 
 VARIABLE = "BUILDKIT_DOCKERFILE_CHECK"
 _COMMENT = re.compile(r"check\s*=\s*(.*)", re.IGNORECASE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.dockerfile.ast import Node
@@ -11,6 +10,7 @@ from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules
 from lifecycle.dockerfile.location import Location
 from lifecycle.dockerfile.survey import Survey
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 
 Level = Literal["warning", "error"]
 
