@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+_PARTS = re.compile(r"(?s)\\.|.")  # an escape stays before what it escapes
+
 
 def trim_prefix(value: str, pattern: str, longest: bool) -> str:
     """``value`` without the beginning that ``pattern`` matches; raises ValueError for a pattern that is none."""
@@ -17,7 +19,8 @@ def trim_prefix(value: str, pattern: str, longest: bool) -> str:
 
 def trim_suffix(value: str, pattern: str, longest: bool) -> str:
     """``value`` without the end that ``pattern`` matches: both are read backwards."""
-    match = _regex(_tokens(pattern)[::-1], longest).match(value[::-1])
+    backwards = "".join(_PARTS.findall(pattern)[::-1])
+    match = _regex(_tokens(backwards), longest).match(value[::-1])
     return value[: len(value) - match.end()] if match else value
 
 

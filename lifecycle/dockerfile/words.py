@@ -309,7 +309,8 @@ class _Reader:
             if not modifier:
                 raise self.fail("syntax error: missing `}`")
         if modifier not in _ASSUMING and (colon or modifier not in "#%"):
-            raise self.fail(f"unsupported modifier ({':' * colon}{modifier}) in substitution")
+            shown = ":" * colon + (modifier if modifier.isprintable() else repr(modifier)[1:-1])
+            raise self.fail(f"unsupported modifier ({shown}) in substitution")
         if modifier in "#%":
             return self.trimmed(name, modifier)
         return self.assumed(name, modifier, colon)
