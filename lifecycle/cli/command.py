@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -72,6 +71,8 @@ class Session:
 
     def print_json(self, data: object) -> None:
         """The result as JSON on stdout."""
+        import json
+
         self.print(json.dumps(data, indent=2, ensure_ascii=False))
 
     def __enter__(self) -> Session:

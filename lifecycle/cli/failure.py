@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
-import traceback
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lifecycle.cli.text import suggestion
 from lifecycle.errors import PylifeError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class InternalError(PylifeError):
@@ -52,12 +53,17 @@ def as_pylife_error(error: BaseException) -> PylifeError | None:
 
 
 def _path(error: OSError) -> Path:
+    from pathlib import Path
+
     name = error.filename
     return Path(os.fsdecode(name)) if isinstance(name, (str, bytes)) else Path.cwd()
 
 
 def internal_error(error: BaseException, *, show: bool) -> InternalError:
     """What is told about a fault of pylife: one line and a file with the traceback, or the traceback itself."""
+    import tempfile
+    import traceback
+
     trace = "".join(traceback.format_exception(error))
     what = f"pylife has a fault: {type(error).__name__}: {error}".splitlines()[0]
     if show:

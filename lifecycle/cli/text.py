@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -92,6 +90,8 @@ def some(names: Iterable[str], limit: int = 5) -> str:
 
 def suggestion(word: str, known: Sequence[str], otherwise: str) -> str:
     """``Did you mean …?`` when something known is near ``word``, else ``otherwise``."""
+    import difflib
+
     near = difflib.get_close_matches(word, known, 1, 0.7)
     return f"Did you mean `{near[0]}`?" if near else otherwise
 
@@ -116,4 +116,4 @@ def _safe(text: str) -> str:
 
 
 def _below(text: str, column: int) -> str:
-    return textwrap.indent(_safe(text), " " * column).lstrip()
+    return _safe(text).replace("\n", "\n" + " " * column)
