@@ -26,10 +26,10 @@ _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18}) ?(?:b|([kmgtp
 _PROPAGATIONS = ("shared", "rshared", "private", "rprivate", "slave", "rslave", "unbindable", "runbindable")
 
 
-class BadMount(DockerfileError):
+class MountSyntax(DockerfileError):
     """A ``--mount`` has an option that is unknown, that its type does not have, or whose value is wrong."""
 
-    code = "dockerfile.bad-mount"
+    code = "dockerfile.mount-syntax"
     fix = "Write the mount as comma-separated key=value pairs, such as type=cache,target=/root/.cache."
 
 
@@ -63,15 +63,15 @@ class Mount:
 
 
 def mount_fields(text: str, node: Node) -> list[str]:
-    """The fields of one ``--mount``; raises BadMount when they cannot be told apart."""
+    """The fields of one ``--mount``; raises MountSyntax when they cannot be told apart."""
     try:
         return split_fields(text)
     except ValueError as error:
-        raise node.error(BadMount, f"cannot read --mount={text}: {error}", word="--mount") from None
+        raise node.error(MountSyntax, f"cannot read --mount={text}: {error}", word="--mount") from None
 
 
 def parse_mount(text: str, node: Node, scope: Scope) -> Mount:
-    """The mount that ``text`` describes, its values expanded; raises BadMount."""
+    """The mount that ``text`` describes, its values expanded; raises MountSyntax."""
     pairs = []
     for written in mount_fields(text, node):
         key, equals, value = written.partition("=")
@@ -91,8 +91,8 @@ class _Reading:
         kinds = [value.lower() for key, value, _ in pairs if key == "type" and value is not None]
         self.type = kinds[-1] if kinds else "bind"
 
-    def fail(self, what: str, written: str = "--mount", fix: str | None = None) -> BadMount:
-        return self.node.error(BadMount, what, word=written, fix=fix)
+    def fail(self, what: str, written: str = "--mount", fix: str | None = None) -> MountSyntax:
+        return self.node.error(MountSyntax, what, word=written, fix=fix)
 
     def mount(self) -> Mount:
         if self.type not in TYPES:
