@@ -90,14 +90,14 @@ def parse_output(text: str) -> Output:
     """The output in buildx' notation (``type=…,dest=…``, a bare path, ``-``); raises BadOutput."""
     import csv
 
+    if not text.strip():
+        raise BadOutput("--output says nothing")
     try:
         rows = list(csv.reader([text], strict=True))
     except csv.Error as error:
         raise BadOutput(f"--output {text!r} cannot be understood", why=str(error)) from error
     fields = rows[0] if rows else []
     if fields == [text] and not text.startswith("type="):
-        if not text.strip():
-            raise BadOutput("--output says nothing")
         if "=" in text and (
             text.partition("=")[0] in _REFUSED or any(text.partition("=")[0] in keys for keys in _KEYS.values())
         ):
