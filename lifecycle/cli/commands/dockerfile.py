@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lifecycle.dockerfile.outline import Outline
     from lifecycle.dockerfile.stages import Dockerfile, Stage
     from lifecycle.dockerfile.survey import Images
+    from lifecycle.oci import ImageConfig
 
 _file = click.argument(
     "file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -139,12 +140,15 @@ def _ignore_rules(file: Path, context: Path | None) -> IgnoreRules:
 
 def _stored_images(session: Session) -> Images:
     """Looks base images up in the local store, if there is one: a look makes none."""
-    from lifecycle.app.local import stored_config
-    from lifecycle.dockerfile.survey import no_images
 
-    if not (session.ports.home / "store").is_dir():
-        return no_images
-    return lambda stage, name: stored_config(name, session.ports.store)
+    def look(stage: Stage, name: str) -> ImageConfig | None:
+        if not (session.settings.home.value / "store").is_dir():
+            return None
+        from lifecycle.app.local import stored_config
+
+        return stored_config(name, session.ports.store)
+
+    return look
 
 
 def _block(finding: Finding, lines: tuple[str, ...]) -> str:
