@@ -78,8 +78,10 @@ class Packer:
         """A layer of a cache, compressed anew for an image if it is not compressed as this packer does it."""
         layer = in_dialect(layer, self.dialect)
         if mediatypes.layer_codec(layer.descriptor.media_type) == self.profile.codec:
-            return KnownLayer(layer)
-        return KnownLayer(layer, lambda found: compress_layer(found, self.store, self.profile, self.dialect))
+            return KnownLayer(layer, self.store)
+        return KnownLayer(
+            layer, self.store, lambda found: compress_layer(found, self.store, self.profile, self.dialect)
+        )
 
     def keep(self, close: Callable[[], object]) -> None:
         """Have ``close`` called with the packer's end: what members are read from must last that long."""

@@ -46,10 +46,11 @@ class Recorder:
             self._own[node.definition_key] = own
 
     def assembled(self, node: Node, parent: State, layer: StateLayer) -> None:
-        """The result came: ``layer``, upon ``parent``."""
+        """The result came: ``layer``, upon ``parent``. What was recorded before is not recorded again."""
         with self._lock:
-            own = self._own.pop(node.definition_key)
-        self._pending.append(_Pending(node, parent, layer, own))
+            own = self._own.pop(node.definition_key, None)
+        if own is not None:
+            self._pending.append(_Pending(node, parent, layer, own))
 
     def record_packed(self) -> None:
         """Record what is packed by now; raises what packing raised."""

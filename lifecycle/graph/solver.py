@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lifecycle.events import NullSink, Sink, StepEnded, StepStarted, step
+from lifecycle.events import Message, NullSink, Sink, StepEnded, StepStarted, step
 from lifecycle.graph.cache import Cache, Guarded, Record
 from lifecycle.graph.cancel import Cancellation, Cancelled
 from lifecycle.graph.explain import Explained, Memory, Verdict, explain
@@ -17,8 +17,9 @@ from lifecycle.graph.key import Ingredient, Key
 from lifecycle.graph.node import Base, Node, Vertex, walk
 from lifecycle.graph.packing import Packer
 from lifecycle.graph.recording import Recorder
-from lifecycle.graph.state import EMPTY, KnownLayer, State, StateLayer
-from lifecycle.image.layer import Layer
+from lifecycle.graph.state import EMPTY, KnownLayer, LostLayer, State, StateLayer
+from lifecycle.image.layer import BlobLayer, Layer
+from lifecycle.oci.digest import Digest
 
 Found = Literal["definition", "content", "made"]
 """How a result came to be known: by the step's definition, by its content, or by doing it."""
@@ -69,6 +70,7 @@ class Solver:
         self._states: dict[Key, State] = {}
         self._missed: set[Key] = set()
         self._lost: set[Key] = set()
+        self._unreadable: set[Digest] = set()
         self._found: dict[Key, Found] = {}
         self._records: dict[Key, Record] = {}
         self._known: dict[str, KnownLayer] = {}
@@ -110,7 +112,7 @@ class Solver:
             return False
         for number, cache in enumerate(self._caches):
             record = cache.get(key)
-            if record is not None:
+            if record is not None and not any(layer.diff_id in self._unreadable for layer in record.layers):
                 self._records[key] = record
                 self._learned += [(nearer, record) for nearer in self._caches[:number]]
                 self._found[key] = "definition"
@@ -138,9 +140,10 @@ class Solver:
             cache.put(record)
         self._learned.clear()
         if probe.missing:
-            self._make_all(probe.missing, Recorder(self._caches, self._records))
+            self._make_all(targets, probe.missing, Recorder(self._caches, self._records))
         if self._memory:
             self._explain(targets, self._memory)
+        probe = self.probe(targets) if self._unreadable else probe
         needed = {*probe.states, *probe.missing, *(target for target in targets if isinstance(target, Node))}
         return {node: self._states[node.definition_key] for node in needed}
 
@@ -187,19 +190,19 @@ class Solver:
                 found[key] = self._records[key]
         return tuple(found.values())
 
-    def _make_all(self, nodes: Sequence[Node], recorder: Recorder) -> None:
+    def _make_all(self, targets: Sequence[Vertex], nodes: Sequence[Node], recorder: Recorder) -> None:
         waiting = {node.definition_key: node for node in nodes}
         layers: dict[Key, StateLayer] = {}
         results: queue.SimpleQueue[tuple[Node, StateLayer | BaseException]] = queue.SimpleQueue()
         failure: BaseException | None = None
-        running = 0
+        running: set[Key] = set()
         try:
             while True:
                 self._assemble(nodes, layers, recorder)
                 for key, node in list(waiting.items()):
-                    if running < self.jobs and self._ready(node):
+                    if len(running) < self.jobs and self._ready(node):
                         del waiting[key]
-                        running += 1
+                        running.add(key)
                         self._start(node, recorder, results)
                 if not running:
                     break
@@ -208,7 +211,13 @@ class Solver:
                 except queue.Empty:
                     recorder.record_packed()
                     continue
-                running -= 1
+                running.remove(node.definition_key)
+                if isinstance(result, LostLayer):
+                    self._distrust(result, layers)
+                    nodes = self.probe(targets).missing
+                    undone = [item for item in nodes if item.definition_key not in layers]
+                    waiting = {item.definition_key: item for item in undone if item.definition_key not in running}
+                    continue
                 if isinstance(result, BaseException):
                     raise result
                 layers[node.definition_key] = result
@@ -217,7 +226,7 @@ class Solver:
         except BaseException as error:
             failure = error
             self.cancellation.cancel()
-            for _ in range(running):
+            for _ in running:
                 _, result = results.get()
                 if isinstance(failure, Cancelled) and isinstance(result, BaseException):
                     failure = result
@@ -281,4 +290,25 @@ class Solver:
             return made
 
     def _by_content(self, key: Key) -> Layer | None:
-        return next((layer for cache in self._caches if (layer := cache.by_content(key))), None)
+        found = (layer for cache in self._caches if (layer := cache.by_content(key)))
+        return next((layer for layer in found if layer.diff_id not in self._unreadable), None)
+
+    def _distrust(self, lost: LostLayer, layers: dict[Key, StateLayer]) -> None:
+        """Forget what was found in caches and has the layer: its step will be done again."""
+        text = f"{lost}; the step that it comes from is done again."
+        self._sink.emit(Message(text, "warning", lost.code))
+        diff_id = lost.layer.diff_id
+        self._unreadable.add(diff_id)
+        bad = self._known.pop(str(diff_id), None)
+        for key, state in list(self._states.items()):
+            if bad in state.layers:
+                del self._states[key]
+                if self._found.get(key) == "definition":
+                    del self._found[key]
+                    self._records.pop(key, None)
+        for key, layer in list(layers.items()):
+            if layer is bad:
+                del layers[key]
+        store = self.packer.store
+        if lost.damaged and isinstance(lost.layer, BlobLayer) and lost.layer.blobs is store.blobs:
+            store.blobs.delete(lost.layer.descriptor.digest)  # or it would be taken for the new layer's

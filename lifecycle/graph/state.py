@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lifecycle.archive.entry import Member
-from lifecycle.image.layer import BlobLayer, Layer
+from lifecycle.archive.errors import BadCompression
+from lifecycle.errors import PylifeError
+from lifecycle.image.layer import BlobLayer, Layer, RemoteLayer
+from lifecycle.oci import DigestMismatch
 from lifecycle.oci.digest import Digest
+from lifecycle.store import LocalStore, copy_blob
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -80,16 +84,32 @@ class State:
 EMPTY = State()
 
 
-class KnownLayer:
-    """A layer whose bytes are somewhere: in the store, a registry, a cache. Fetched and unpacked when first needed.
+class LostLayer(PylifeError):
+    """A layer that a cache promised cannot be read; the solver makes it again."""
 
+    code = "graph.lost-layer"
+    fix = "Leave that cache out, or build with --no-cache."
+
+    def __init__(self, layer: Layer, why: PylifeError) -> None:
+        super().__init__(f"The cached layer {layer.diff_id.short} cannot be read", why=str(why))
+        self.layer = layer
+        self.damaged = isinstance(why, DigestMismatch | BadCompression)
+
+
+class KnownLayer:
+    """A layer whose bytes are somewhere: in the store, a registry, a layout. Fetched and unpacked when first needed.
+
+    A layer of a cache comes with the store that it is fetched into, and is a LostLayer when it cannot be read.
     ``repack`` makes of it the layer for an image, when it is not stored as images shall have it.
     """
 
     settled = True
 
-    def __init__(self, layer: Layer, repack: Callable[[Layer], Layer] | None = None) -> None:
+    def __init__(
+        self, layer: Layer, cached_in: LocalStore | None = None, repack: Callable[[Layer], Layer] | None = None
+    ) -> None:
         self._layer = layer
+        self._store = cached_in
         self._repack = repack
         self._lock = threading.Lock()
         self._unpacked = False
@@ -107,12 +127,37 @@ class KnownLayer:
     def stratum(self, snapshotter: Snapshotter) -> Digest:
         with self._lock:
             if not self._unpacked:
-                snapshotter.unpack(self._layer.diff_id, self._layer.uncompressed)
+                self._unpack(snapshotter)
                 self._unpacked = True
         return self._layer.diff_id
 
     def view_stratum(self, snapshotter: Snapshotter) -> Digest:
         return self.stratum(snapshotter)
+
+    def _unpack(self, snapshotter: Snapshotter) -> None:
+        try:
+            if self._store is not None and not snapshotter.has(self.diff_id):
+                self._layer = fetched(self._layer, self._store)
+            snapshotter.unpack(self.diff_id, self._layer.uncompressed)
+        except PylifeError as error:
+            if self._store is not None and error.code.startswith(_UNREADABLE):
+                raise LostLayer(self._layer, error) from error
+            raise
+
+
+_UNREADABLE = ("registry.", "image.", "store.missing-blob", "layer.bad-", "layer.not-a-tar", "layer.truncated")
+"""What the codes of errors begin with that are a layer's, not those of the disk it is unpacked to."""
+
+
+def fetched(layer: Layer, store: LocalStore) -> Layer:
+    """The layer with its bytes in the store: what is unpacked is soon wanted again."""
+    if not isinstance(layer, RemoteLayer):
+        return layer
+    digest = layer.descriptor.digest
+    if store.blobs.size(digest) != layer.descriptor.size:
+        copy_blob(layer.compressed(), store.blobs, digest)
+        store.note_origin(digest, layer.origin)
+    return BlobLayer(layer.descriptor, layer.diff_id, store.blobs, layer.origin)
 
 
 class MemberLayer:

@@ -8,9 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lifecycle.events import RecordingSink, StepEnded, StepStarted
-from lifecycle.graph import Base, Ingredient, KnownLayer, MemberLayer, Node, Packer, Solver, State, StateLayer, Vertex
+from lifecycle.graph import (
+    Base,
+    DiffLayer,
+    Ingredient,
+    KnownLayer,
+    MemberLayer,
+    Node,
+    Packer,
+    Solver,
+    State,
+    StateLayer,
+    Vertex,
+)
 from lifecycle.graph.cache import Cache
 from lifecycle.graph.local import LocalCache
+from lifecycle.snapshot import Snapshotter
 from lifecycle.store import LocalStore
 from lifecycle.testing.images import layer_of, members
 
@@ -31,6 +44,7 @@ class Write:
     text: str | None = None
     broken: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
+    root: Snapshotter | None = None
 
     def definition(self) -> tuple[Ingredient, ...]:
         files = [Ingredient(f"file {name}", content) for name, content in self.files.items()]
@@ -44,6 +58,12 @@ class Write:
 
     def execute(self, parent: State, inputs: Sequence[State]) -> StateLayer:
         self.before()
+        if self.root is not None:  # as a RUN does
+            with self.root.prepare(parent.strata(self.root)) as root:
+                self.log.append(self.title)
+                for name, content in self.files.items():
+                    (root.path / name).write_bytes(content)
+                return DiffLayer(root.commit(), self.packer, self.title)
         self.log.append(self.title)
         made = members(self.files)
         if self.broken:
