@@ -61,10 +61,10 @@ def _from_snapshots(ports: Ports) -> list[Freed]:
 
 
 def _from_failed(ports: Ports) -> list[Freed]:
-    """Root filesystems of steps that failed, after some days; their layers go with the unpacked ones."""
-    from lifecycle.app.dockerfile.failed import forget_old
+    """Root filesystems of steps that failed, whose layers go with the unpacked ones; builds that nobody repeats."""
+    from lifecycle.app.dockerfile import failed, memo
 
-    return [Freed("failed steps", forget_old(ports), 0)]
+    return [Freed("failed steps", failed.forget_old(ports), 0), Freed("remembered builds", memo.forget_old(ports), 0)]
 
 
 def _from_caches(ports: Ports) -> list[Freed]:

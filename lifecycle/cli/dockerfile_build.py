@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.cli.commands.build import sent_words
+from lifecycle.app.dockerfile.memo import find_unchanged
 from lifecycle.cli.dockerfile_options import parse_dockerfile
 from lifecycle.cli.text import duration, size
-from lifecycle.events import Summary
+from lifecycle.events import Message, Summary
 
 if TYPE_CHECKING:
     from lifecycle.app.dockerfile.request import DockerfileRequest, DockerfileResult
@@ -18,25 +18,39 @@ if TYPE_CHECKING:
 
 def build_dockerfile(session: Session, options: Mapping[str, Any], created: int | None) -> None:
     """Check, or build, keep and send; print the image's name and digest."""
-    from lifecycle.app.dockerfile.build import build
-
     began = time.monotonic()
     request = parse_dockerfile(session, options, created)
     if options["check"]:
         _check(session, request)
         return
-    result = build(request, session.ports)
     files = {name: options[name] for name in ("iidfile", "digest_file", "metadata_file") if options[name] is not None}
-    if files:
-        from lifecycle.app.dockerfile.reports import write_reports
+    memo = None if files or options["explain_cache"] else find_unchanged(request, session.ports)
+    if memo is not None:
+        for text, level in memo.messages:
+            session.renderer.emit(Message(text, level))  # type: ignore[arg-type]
+        session.say("Nothing changed since this was built last.")
+        facts = {**memo.facts, "unchanged": True}
+    else:
+        from lifecycle.app.dockerfile.build import build
 
-        write_reports(result, request, **files)
-    if options["explain_cache"]:
-        for item in result.explained:
-            session.say(str(item))
-    session.renderer.emit(_summary(request, result, time.monotonic() - began))
-    if result.sent:
-        session.print(f"{result.sent[0].place}@{result.result.digest}")
+        result = build(request, session.ports)
+        if files:
+            from lifecycle.app.dockerfile.reports import write_reports
+
+            write_reports(result, request, **files)
+        if options["explain_cache"]:
+            _explain(session, result)
+        facts = {**result.facts(), "unchanged": result.unchanged}
+    session.renderer.emit(_summary(request, facts, time.monotonic() - began))
+    if facts["names"] and not any(text == "-" or text.endswith("dest=-") for text in request.outputs):
+        session.print(f"{facts['names'][0]}@{facts['digest']}")
+
+
+def _explain(session: Session, result: DockerfileResult) -> None:
+    for item in result.explained:
+        session.say(f"{item.outcome}: {item.title}")
+        for cause in item.causes:
+            session.say(f"    {cause}")
 
 
 def _check(session: Session, request: DockerfileRequest) -> None:
@@ -51,37 +65,18 @@ def _check(session: Session, request: DockerfileRequest) -> None:
     ChecksFailed.raise_for(findings)
 
 
-def _summary(request: DockerfileRequest, result: DockerfileResult, seconds: float) -> Summary:
-    kept = [str(item.place) for item in result.sent if not item.pushed]
-    made_bytes = sum(layer.descriptor.size for layer in result.made)
-    image = result.images[0]
-    rows = [("image", ", ".join(kept))] if kept else []
-    rows.append(("digest", str(result.result.digest)))
-    if len(result.images) > 1:
-        rows.append(("platforms", ", ".join(str(item.platform) for item in result.images)))
-    rows.append(("size", f"{size(sum(item.size for item in result.images))} in {len(image.layers)} layers"))
-    rows.append(("layers", f"{len(result.made)} new ({size(made_bytes)}), {len(result.reused)} reused"))
-    rows += [("written to", item.where) for item in result.written]
-    rows += [("pushed to", f"{item.place} ({sent_words(item.transfer)})") for item in result.sent if item.pushed]
+def _summary(request: DockerfileRequest, facts: Mapping[str, Any], seconds: float) -> Summary:
+    names, platforms = facts["names"], facts["platforms"]
+    rows = [("image", ", ".join(names))] if names else []
+    rows.append(("digest", facts["digest"]))
+    if len(platforms) > 1:
+        rows.append(("platforms", ", ".join(platforms)))
+    rows.append(("size", f"{size(facts['size'])} in {len(facts['layers'])} layers"))
+    rows.append(("layers", f"{len(facts['new'])} new ({size(facts['new_bytes'])}), {len(facts['reused'])} reused"))
+    rows += [("written to", place) for place in facts["written"]]
+    rows += [("pushed to", f"{place} ({words})") for place, words in zip(facts["pushed"], facts["pushes"], strict=True)]
     rows.append(("took", duration(seconds)))
-    if kept:
-        rows.append(("run it", f"pylife run {kept[0]}"))
-    data: dict[str, object] = {
-        "image": kept[0] if kept else None,
-        "digest": str(result.result.digest),
-        "platforms": [str(item.platform) for item in result.images],
-        "size": sum(item.size for item in result.images),
-        "layers": [str(layer.diff_id) for layer in image.layers],
-        "new": [str(layer.diff_id) for layer in result.made],
-        "new_bytes": made_bytes,
-        "reused": [str(layer.diff_id) for layer in result.reused],
-        "unchanged": result.unchanged,
-        "written": [item.where for item in result.written],
-        "pushed": [str(item.place) for item in result.sent if item.pushed],
-        "bytes_sent": sum(item.transfer.bytes_sent for item in result.sent if item.pushed),
-        "cache": [
-            {"step": item.title, "outcome": item.outcome, "causes": list(item.causes)} for item in result.explained
-        ],
-        "seconds": round(seconds, 3),
-    }
+    if names:
+        rows.append(("run it", f"pylife run {names[0]}"))
+    data = {**facts, "image": names[0] if names else None, "seconds": round(seconds, 3)}
     return Summary(f"Built {request.names[0] if request.names else 'the target'}", tuple(rows), data)

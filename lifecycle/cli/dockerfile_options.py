@@ -146,7 +146,6 @@ def check_mode(context: click.Context, *, dockerfile: bool) -> None:
 def parse_dockerfile(session: Session, options: Mapping[str, Any], created: int | None) -> DockerfileRequest:
     """The request that the options make; raises UsageError."""
     from lifecycle.app.dockerfile.request import DockerfileRequest
-    from lifecycle.archive.compress import Profile
 
     names = tuple(dict.fromkeys(name for name in (options["image"], *options["tags"]) if name))
     if not (names or options["outputs"] or options["check"]):
@@ -183,7 +182,7 @@ def parse_dockerfile(session: Session, options: Mapping[str, Any], created: int 
         network=options["network"],
         memory=parse_memory(options["memory"]),
         timeout=options["timeout"],
-        profile=Profile.parse(session.settings.compression.value),
+        compression=session.settings.compression.value,
     )
 
 

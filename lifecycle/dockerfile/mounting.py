@@ -14,7 +14,7 @@ from lifecycle.graph.key import Ingredient
 if TYPE_CHECKING:
     from lifecycle.archive.filetree import FileTree, HostTree
     from lifecycle.dockerfile.ast import Node
-    from lifecycle.dockerfile.copying import Memory, Selection
+    from lifecycle.dockerfile.copying import CopySpec, Memory, Selection
     from lifecycle.dockerfile.instructions.mounts import Mount
     from lifecycle.dockerfile.running.order import ContextTree, RootTree, RunMount
     from lifecycle.oci.digest import Digest
@@ -67,13 +67,25 @@ class MountPlan:
             found.append(Ingredient(f"files of mount {self.target}", self.digest(self.tree)))
         return found
 
+    @property
+    def _spec(self) -> CopySpec:
+        from lifecycle.dockerfile.copying import CopySpec
+
+        return CopySpec((self.mount.source or "/",), "/", what=f"RUN --mount of {self.target}")
+
+    @property
+    def seen(self) -> list[tuple[HostTree, CopySpec, Digest]]:
+        """What was taken from a directory of this host, and the digest that stands for it."""
+        if self.tree is None or self._selection is None:
+            return []
+        return [(self.tree, self._spec, self._selection.digest)]
+
     def digest(self, tree: FileTree) -> Digest:
         """What stands for the content of a bind mount's source."""
-        from lifecycle.dockerfile.copying import CopySpec, select
+        from lifecycle.dockerfile.copying import select
 
         if self._selection is None:
-            what = f"RUN --mount of {self.target}"
-            self._selection = select(tree, CopySpec((self.mount.source or "/",), "/", what=what), self.memory)
+            self._selection = select(tree, self._spec, self.memory)
             self.files = self._selection.files
         return self._selection.digest
 

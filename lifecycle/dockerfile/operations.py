@@ -18,7 +18,7 @@ from lifecycle.graph.key import Ingredient, Value
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lifecycle.archive.filetree import FileTree
+    from lifecycle.archive.filetree import FileTree, HostTree
     from lifecycle.dockerfile.copying import CopySpec, Memory, Selection
     from lifecycle.dockerfile.mounting import MountPlan
     from lifecycle.dockerfile.running.errors import StepFailed
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lifecycle.dockerfile.running.tools import RunTools
     from lifecycle.graph.packing import Packer
     from lifecycle.graph.state import State, StateLayer
+    from lifecycle.oci.digest import Digest
     from lifecycle.snapshot import Root, Snapshotter, View
 
 
@@ -147,7 +148,7 @@ class Part:
     """
 
     spec: CopySpec
-    tree: FileTree | None
+    tree: HostTree | None
     url: str = ""
     fetched: str = ""
 
@@ -185,6 +186,12 @@ class CopyStep(_Step):
                 for number, part in enumerate(self.parts)
                 if part.tree is None
             )
+
+    @property
+    def seen(self) -> list[tuple[HostTree, CopySpec, Digest]]:
+        """What was selected from directories of this host, and the digests that stand for it."""
+        found = [(part.tree, part.spec, self._selections.get(number)) for number, part in enumerate(self.parts)]
+        return [(tree, spec, item.digest) for tree, spec, item in found if tree is not None and item is not None]
 
     def _selection(self, number: int, tree: FileTree) -> Selection:
         from lifecycle.dockerfile.copying import select
@@ -245,6 +252,11 @@ class RunStep(_Step):
             for mount in self.mounts:
                 found += mount.definition()
         return (*found, _time(self.workshop))
+
+    @property
+    def seen(self) -> list[tuple[HostTree, CopySpec, Digest]]:
+        """What mounts took from directories of this host, and the digests that stand for it."""
+        return [item for mount in self.mounts for item in mount.seen]
 
     def content(self, parent: State, inputs: Sequence[State]) -> tuple[Ingredient, ...]:
         with self.place.named():

@@ -9,24 +9,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lifecycle.app.dockerfile import memo
 from lifecycle.app.dockerfile.caches import StepCaches, export, step_caches
 from lifecycle.app.dockerfile.epoch import find_epoch
 from lifecycle.app.dockerfile.platforms import check_foreign, parse_platforms
-from lifecycle.app.dockerfile.reading import DockerfileText, read_texts
+from lifecycle.app.dockerfile.reading import DockerfileText, candidates, read_texts
 from lifecycle.app.dockerfile.request import DockerfileRequest, DockerfileResult, Sent
 from lifecycle.app.dockerfile.sources import BuildSources
+from lifecycle.app.output_spec import parse_output
+from lifecycle.archive.compress import Profile
 from lifecycle.archive.filetree import HostTree
 from lifecycle.dockerfile import config
 from lifecycle.dockerfile.ast import parse
 from lifecycle.dockerfile.copying.memory import Memory
 from lifecycle.dockerfile.frontend import check_frontend
 from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules, load_ignore_rules
-from lifecycle.dockerfile.operations import Workshop
+from lifecycle.dockerfile.operations import CopyStep, RunStep, Workshop
 from lifecycle.dockerfile.plan import Plan, Planner, PlanOptions, unused_arguments
 from lifecycle.dockerfile.stages import Dockerfile, read_dockerfile
 from lifecycle.events import Message
 from lifecycle.graph import explain
-from lifecycle.graph.node import Base, Node
+from lifecycle.graph.node import Base, Node, Vertex, walk
 from lifecycle.graph.packing import Packer
 from lifecycle.graph.solver import Solver
 from lifecycle.image.image import Image, ImageIndex
@@ -36,6 +39,7 @@ from lifecycle.oci import Platform
 from lifecycle.source.context import Context, open_context, parse_build_context
 
 if TYPE_CHECKING:
+    from lifecycle.app.output_spec import Output
     from lifecycle.app.outputs import Written
     from lifecycle.app.ports import Ports
     from lifecycle.dockerfile.lint import Finding
@@ -74,22 +78,53 @@ def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
     """
     places = [parse_place(name) for name in request.names]
     push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
+    outputs = [parse_output(text) for text in request.outputs]
+    several = len(request.platforms) > 1 or _truth(request.build_args.get("BUILDKIT_MULTI_PLATFORM", ""))
+    if outputs:
+        from lifecycle.app.outputs import check_outputs
+
+        check_outputs(outputs, request.names, several=several)
     with ports.store.hold(), open_job(request, ports) as job:
-        _hint(job)
+        messages = _hint(job)
         solved = _images(job, push)
-        images = solved.images
-        several = len(request.platforms) > 1 or _truth(request.build_args.get("BUILDKIT_MULTI_PLATFORM", ""))
-        result: Image | ImageIndex = images[0]
+        result: Image | ImageIndex = solved.images[0]
         if several:
             from lifecycle.image.source import index_of
 
-            result = index_of(images, dict(request.annotations))
+            result = index_of(solved.images, dict(request.annotations))
         sent = [_keep(result, place, bool(push), ports) for place in places]
         sent += [Sent(place, send(result, place, ports.images(), ports.sink), pushed=True) for place in push]
-        written = _write(result, request, ports)
-    return DockerfileResult(
-        result, images, tuple(sent), written, solved.made, solved.reused, solved.unchanged, solved.explained
-    )
+        written = _write(result, outputs, solved, request, ports)
+        done = DockerfileResult(
+            result, solved.images, tuple(sent), written, solved.made, solved.reused, solved.unchanged, solved.explained
+        )
+        _remember(job, solved, done, messages)
+    return done
+
+
+def _remember(job: Job, solved: _Solved, done: DockerfileResult, messages: Sequence[tuple[str, str]]) -> None:
+    """Keep in mind what the build looked at, if it was nothing but this machine's files and images."""
+    request = job.request
+    pushed = any(item.pushed or not isinstance(item.place, StorePlace) for item in done.sent)
+    if pushed or not (job.sources.local and memo.memorable(request)):
+        return
+    witnesses = [["image", name, digest] for name, digest in job.sources.images]
+    for name in request.files:
+        witnesses += (memo.file_witness(path) for path in candidates(name, job.context.directory))
+    witnesses += (memo.file_witness(path) for path in memo.ignore_files(job.context.directory, job.text.path))
+    named = "" if request.ignore_file is None else str(request.ignore_file)
+    if named:
+        witnesses.append(memo.file_witness(named))
+    for node in walk(solved.targets):
+        operation = node.operation
+        for tree, spec, digest in operation.seen if isinstance(operation, CopyStep | RunStep) else ():
+            main = tree is job.sources.context()
+            dockerfile = job.text.path if main else tree.directory / "Dockerfile"
+            witnesses.append(memo.tree_witness(tree.directory, dockerfile, named if main else "", spec, str(digest)))
+    facts = done.facts()
+    steps = facts["new"] + facts["reused"]
+    facts |= {"new": [], "new_bytes": 0, "reused": steps}
+    memo.remember(request, memo.Memo(tuple(witnesses), tuple(messages), facts), job.ports)
 
 
 def check(request: DockerfileRequest, ports: Ports) -> list[Finding]:
@@ -115,6 +150,7 @@ def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
             ports,
             HostTree(context.directory, rules),
             named,
+            local=Path(request.context).is_dir(),
             pull=request.pull,
             remotes=lambda: _remotes(ports, secrets),
             scratch=scratch.make,
@@ -143,14 +179,18 @@ def _open(
 ) -> Iterator[Context]:
     import sys
 
-    plain = request.context != "-" and Path(request.context).is_dir()
-    if plain and not request.sub_path:
-        yield Context(Path(request.context), request.context)
-        return
+    plain = Path(request.context).is_dir()
     place = ports.home / "scratch" if plain else scratch.make()
     stdin = None if plain or sys.stdin is None else sys.stdin.buffer
-    remotes = _remotes(ports, secrets)
-    with open_context(request.context, place, remotes, sub_path=request.sub_path, stdin=stdin) as context:
+    keep_git = _truth(request.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", ""))
+    with open_context(
+        request.context,
+        place,
+        _remotes(ports, secrets),
+        sub_path=request.sub_path,
+        stdin=stdin,
+        keep_git=keep_git,
+    ) as context:
         yield context
 
 
@@ -210,18 +250,19 @@ def _findings(job: Job) -> list[Finding]:
     return find(dockerfile, ignore_rules=job.rules, build_args=request.build_args, target=target)
 
 
-def _hint(job: Job) -> None:
+def _hint(job: Job) -> list[tuple[str, str]]:
     """Say what the checks find and which build arguments nobody asks for; raises ChecksFailed if the file asks so."""
     from lifecycle.dockerfile.lint.rule import ChecksFailed
 
     findings = _findings(job)
-    for finding in findings:
-        text = f"{finding.rule}: {finding.message} ({finding.location})"
-        job.ports.sink.emit(Message(text, "warning"))
-    ChecksFailed.raise_for(findings)
+    texts = [f"{finding.rule}: {finding.message} ({finding.location})" for finding in findings]
     for name, hint in unused_arguments(job.dockerfile, job.request.build_args):
         text = f"The build argument {name} is not used: no ARG declares it."
-        job.ports.sink.emit(Message(f"{text} {hint}" if hint else text, "warning"))
+        texts.append(f"{text} {hint}" if hint else text)
+    for text in texts:
+        job.ports.sink.emit(Message(text, "warning"))
+    ChecksFailed.raise_for(findings)
+    return [(text, "warning") for text in texts]
 
 
 # -- images ------------------------------------------------------------------------------------------------------
@@ -236,6 +277,7 @@ class _Solved:
     reused: tuple[Layer, ...]
     unchanged: bool
     explained: tuple[Explained, ...]
+    targets: tuple[Vertex, ...]
 
 
 def _images(job: Job, push: Sequence[RegistryPlace]) -> _Solved:
@@ -244,7 +286,7 @@ def _images(job: Job, push: Sequence[RegistryPlace]) -> _Solved:
     host = Platform.host()
     platforms = parse_platforms(request.platforms) or (host,)
     caches = step_caches(request, ports)
-    with Packer(ports.store, sink=ports.sink, profile=request.profile, mtime=job.epoch) as packer:
+    with Packer(ports.store, sink=ports.sink, profile=Profile.parse(request.compression), mtime=job.epoch) as packer:
         workshop = Workshop(packer, Memory(ports.caches / "files"), job.scratch)
         plans = [_plan(job, platform, host, workshop, several=len(platforms) > 1) for platform in platforms]
         explaining = explain.Memory(ports.caches / "explain")
@@ -264,10 +306,10 @@ def _images(job: Job, push: Sequence[RegistryPlace]) -> _Solved:
         if caches.targets:
             export(caches, solver, targets, mounts, ports)
     known = {layer.diff_id for state in probe.states.values() for layer in state.image_layers()}
-    new = {layer.diff_id: layer for image, plan in zip(images, plans, strict=True) for layer in _own(image, plan)}
-    made = tuple(layer for key, layer in new.items() if key not in known)
-    reused = tuple(layer for key, layer in new.items() if key in known)
-    return _Solved(images, made, reused, probe.complete, solver.explained)
+    own = [layer for image, plan in zip(images, plans, strict=True) for layer in _own(image, plan)]
+    made = tuple(layer for layer in own if layer.diff_id not in known)
+    reused = tuple(layer for layer in own if layer.diff_id in known)
+    return _Solved(images, made, reused, probe.complete, solver.explained, tuple(targets))
 
 
 def _own(image: Image, plan: Plan) -> Sequence[Layer]:
@@ -302,7 +344,6 @@ def _solve(
     from lifecycle.app.dockerfile.caches import fill_mounts, pack_mounts
     from lifecycle.app.engine import enter_rung
     from lifecycle.dockerfile.running.tools import RunTools
-    from lifecycle.graph.node import walk
     from lifecycle.sandbox import Sandbox
     from lifecycle.snapshot import open_snapshotter
 
@@ -368,16 +409,18 @@ def _keep(result: Image | ImageIndex, place: Place, lazy: bool, ports: Ports) ->
     return Sent(kept, send(result, kept, ports.images(), ports.sink, lazy=lazy))
 
 
-def _write(result: Image | ImageIndex, request: DockerfileRequest, ports: Ports) -> tuple[Written, ...]:
-    if not request.outputs:
+def _write(
+    result: Image | ImageIndex, outputs: Sequence[Output], solved: _Solved, request: DockerfileRequest, ports: Ports
+) -> tuple[Written, ...]:
+    if not outputs:
         return ()
     import sys
 
-    from lifecycle.app.outputs import parse_output, write_outputs
+    from lifecycle.app.outputs import write_outputs
 
-    outputs = [parse_output(text) for text in request.outputs]
     stdout = sys.stdout.buffer if sys.stdout is not None else None
-    return write_outputs(result, outputs, ports, names=request.names, stdout=stdout)
+    new = {layer.diff_id for layer in (*solved.made, *solved.reused)}
+    return write_outputs(result, outputs, ports, names=request.names, stdout=stdout, new=new)
 
 
 def _truth(text: str) -> bool:

@@ -94,13 +94,14 @@ def fill_mounts(caches: StepCaches, request: DockerfileRequest, ports: Ports, ru
 
 def pack_mounts(nodes: Sequence[Node], request: DockerfileRequest, ports: Ports, rung: Rung) -> Mounts:
     """Every cache mount that the steps use, as a layer of what is in it."""
+    from lifecycle.archive.compress import Profile
     from lifecycle.dockerfile.running.caches import export_cache
     from lifecycle.image.layer import write_layer
 
     found: dict[str, Layer] = {}
     for name, place in _used(nodes, request, ports, rung):
         if name not in found:
-            found[name] = write_layer(export_cache(place), ports.store, profile=request.profile)
+            found[name] = write_layer(export_cache(place), ports.store, profile=Profile.parse(request.compression))
     return tuple(found.items())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,15 +51,21 @@ def _read(name: str, context: Path) -> DockerfileText:
         raise DockerfileNotFound(f"{path} cannot be read", why=error.strerror) from error
 
 
-def find_dockerfile(name: str, context: Path) -> Path:
-    """The file ``name``, from here or from the context; ``Dockerfile`` is also found in other spellings."""
+def candidates(name: str, context: Path) -> Iterator[Path]:
+    """Where the file ``name`` is looked for: here, then in the context; ``Dockerfile`` in other spellings too."""
     wanted = Path(name)
-    names = [wanted, *(wanted.with_name(other) for other in FALLBACKS[1:] if wanted.name == FALLBACKS[0])]
-    for candidate in names:
-        for place in (candidate, context / candidate):
-            if place.is_file():
-                return place
-    raise DockerfileNotFound(f"There is no Dockerfile {name}", why=f"neither here nor in the context {context}")
+    spellings = FALLBACKS if wanted.name == FALLBACKS[0] else (wanted.name,)
+    for spelling in spellings:
+        yield wanted.with_name(spelling)
+        yield context / wanted.with_name(spelling)
+
+
+def find_dockerfile(name: str, context: Path) -> Path:
+    """The first of ``candidates`` that is there; raises DockerfileNotFound."""
+    found = next((path for path in candidates(name, context) if path.is_file()), None)
+    if found is None:
+        raise DockerfileNotFound(f"There is no Dockerfile {name}", why=f"neither here nor in the context {context}")
+    return found
 
 
 def _shown(path: Path) -> str:

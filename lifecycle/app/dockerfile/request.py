@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from lifecycle.archive.compress import Profile
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from lifecycle.app.outputs import Written
@@ -25,6 +23,7 @@ class DockerfileRequest:
     ``names`` are the image's names, the first one its own; none when it only goes to ``outputs``. ``push`` None means:
     when a name says a registry. ``build_args`` have their values. ``created`` is a time in seconds that overrides
     every other; None leaves it to SOURCE_DATE_EPOCH. ``cache_ttl`` and ``timeout`` are in seconds, ``memory`` in bytes.
+    ``compression`` is of new layers.
     """
 
     context: str = "."
@@ -58,7 +57,7 @@ class DockerfileRequest:
     network: Literal["default", "none", "host"] = "default"
     memory: int | None = None
     timeout: float | None = None
-    profile: Profile = Profile.GZIP_FAST
+    compression: str = "gzip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +86,30 @@ class DockerfileResult:
     reused: tuple[Layer, ...]
     unchanged: bool
     explained: tuple[Explained, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """What is told of the build, as plain data."""
+        image = self.images[0]
+        pushed = [item for item in self.sent if item.pushed]
+        return {
+            "names": [str(item.place) for item in self.sent if not item.pushed],
+            "digest": str(self.result.digest),
+            "platforms": [str(item.platform) for item in self.images],
+            "size": sum(item.size for item in self.images),
+            "layers": [str(layer.diff_id) for layer in image.layers],
+            "new": [str(layer.diff_id) for layer in self.made],
+            "new_bytes": sum({layer.descriptor.digest: layer.descriptor.size for layer in self.made}.values()),
+            "reused": [str(layer.diff_id) for layer in self.reused],
+            "written": [item.where for item in self.written],
+            "pushed": [str(item.place) for item in pushed],
+            "pushes": [_words(item.transfer) for item in pushed],
+            "bytes_sent": sum(item.transfer.bytes_sent for item in pushed),
+            "cache": [
+                {"step": item.title, "outcome": item.outcome, "causes": list(item.causes)} for item in self.explained
+            ],
+        }
+
+
+def _words(transfer: Transfer) -> str:
+    there = len(transfer.present) + len(transfer.mounted)
+    return f"{len(transfer.sent)} blobs sent, {there} there already"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -55,6 +56,7 @@ class BuildSources:
         tree: HostTree,
         contexts: Mapping[str, NamedContext],
         *,
+        local: bool,
         pull: bool,
         remotes: Callable[[], Remotes],
         scratch: Callable[[], Path],
@@ -66,6 +68,8 @@ class BuildSources:
         self._remotes = remotes
         self._scratch = scratch
         self._opened: dict[str, HostTree] = {}
+        self.images: list[tuple[str, str]] = []  # names in the store that were used, and what they stood for
+        self.local = local  # whether nothing but this machine's store and directories was asked
         self._stack = ExitStack()
 
     def context(self) -> HostTree:
@@ -75,6 +79,10 @@ class BuildSources:
         """The image of that name: the store's when it has it (unless a pull is wished), else its place's."""
         images = self._ports.images()
         place = locate(name, images)
+        if isinstance(place, StorePlace) and (top := self._ports.store.get(place.ref)):
+            self.images.append((name, str(top.digest)))
+        else:
+            self.local = False
         if self._pull and isinstance(place, StorePlace):
             asked = parse_place(name)
             place = asked if isinstance(asked, RegistryPlace) else RegistryPlace(place.ref)
@@ -83,6 +91,7 @@ class BuildSources:
     def _load(self, place: Place, platform: Platform) -> Image:
         image = load_image(place, self._ports.images(), platform)
         if not image.platform.satisfies(platform):
+            self.local = False  # what is said here is to be said again
             self._ports.sink.emit(Message(f"{place} is for {image.platform}, not for {platform}", "warning"))
         layers = [self._kept(layer) if isinstance(layer, RemoteLayer) else layer for layer in image.layers]
         return replace(image, layers=tuple(layers))
@@ -107,6 +116,7 @@ class BuildSources:
         from lifecycle.oci import Digest
         from lifecycle.store import Layout
 
+        self.local = False
         if not found.digest:
             return self._load(OciPlace(Path(found.value), found.tag or None), platform)
         layout = Layout.open(Path(found.value))
@@ -122,6 +132,7 @@ class BuildSources:
 
     def _directory(self, found: NamedContext) -> HostTree:
         """A named directory, git repository or archive; its own .dockerignore holds there."""
+        self.local = self.local and os.path.isdir(found.value)
         if found.name not in self._opened:
             from lifecycle.dockerfile.ignore import NOTHING_IGNORED, load_ignore_rules
             from lifecycle.source.context import open_context
@@ -136,6 +147,7 @@ class BuildSources:
     def url(self, address: str, checksum: Digest | None) -> Fetched:
         from lifecycle.source.fetch import fetch_url
 
+        self.local = False
         return fetch_url(address, self._remotes(), checksum=checksum)
 
     def git(self, address: str, *, keep_git: bool | None, checksum: str) -> tuple[HostTree, str] | None:
@@ -146,6 +158,7 @@ class BuildSources:
             return None
         from lifecycle.source.clone import fetch_git
 
+        self.local = False
         if checksum:
             ref = replace(ref, checksum=checksum)
         tree = fetch_git(ref, self._remotes(), keep_git=bool(keep_git))

@@ -136,8 +136,7 @@ def _creation_time(text: object, where: str) -> int | None:
     return int(str(text))
 
 
-def sent_words(transfer: Transfer) -> str:
-    """What a push took, in a few words."""
+def _sent(transfer: Transfer) -> str:
     there = len(transfer.present) + len(transfer.mounted)
     return f"{len(transfer.sent)} blobs sent ({size(transfer.bytes_sent)}), {there} there already"
 
@@ -161,7 +160,7 @@ def _summary(request: BuildRequest, result: BuildResult, seconds: float) -> Summ
         ("layers", f"{len(new)} new ({size(new_bytes)}), {len(reused)} reused"),
         ("processes", ", ".join(shown) or "none"),
     ]
-    rows += [("pushed to", f"{item.place} ({sent_words(item.transfer)})") for item in result.sent if item.pushed]
+    rows += [("pushed to", f"{item.place} ({_sent(item.transfer)})") for item in result.sent if item.pushed]
     rows.append(("took", duration(seconds)))
     rows.append(("run it", f"pylife run {result.name} -p 8000"))
     data: dict[str, object] = {
