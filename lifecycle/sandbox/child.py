@@ -9,22 +9,29 @@ import resource
 import signal
 import stat
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NoReturn
 
 from lifecycle.sandbox import kernel, seccomp
-from lifecycle.sandbox.enter import nest
-from lifecycle.sandbox.rung import Rung
-from lifecycle.sandbox.spec import RunSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Literal, NoReturn
+
+    from lifecycle.sandbox.rung import Rung
+    from lifecycle.sandbox.spec import RunSpec
+
+    #: ``none``: a session of its own; ``shared``: the caller's; ``foreground``: and its terminal's foreground group
+    Terminal = Literal["none", "shared", "foreground"]
+    Report = Callable[[dict[str, object]], None]
+    Start = Callable[[str, Sequence[str], dict[str, str]], int]
 
 # chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, sys_chroot, setfcap:
 # what engines leave to a container by default, without raw sockets and device nodes (both reach the host's here)
 _KEPT = (0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31)
 _SETPCAP = 8
 _SYS_CHROOT = 18
+_UNTOUCHABLE = {signal.SIGKILL, signal.SIGSTOP}
 ALL_CAPABILITIES = (1 << 64) - 1
-#: ``none``: a session of its own; ``shared``: the caller's; ``foreground``: and its terminal's foreground group
-Terminal = Literal["none", "shared", "foreground"]
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -42,31 +49,70 @@ def execute(
     environment: Mapping[str, str],
     stdio: Sequence[int],
     terminal: Terminal,
-    report: Callable[[dict[str, object]], None],
+    report: Report,
 ) -> NoReturn:
     """Turn this process into the spec's program, or report why not and exit 127. Never returns."""
-    stage = "setup"
     try:
-        _take_terminal(stdio, terminal)
+        if _become_user(spec, rung, stdio, terminal, report):
+            with _reporting("exec", report):
+                _reset_signals()
+                _start(spec.argv, dict(environment), _replace)
+    finally:
+        os._exit(127)
+
+
+def launch(
+    spec: RunSpec, rung: Rung, environment: Mapping[str, str], stdio: Sequence[int], report: Report
+) -> int | None:
+    """Start the spec's program as a child, for the first process of a pid namespace; its pid, None when reported.
+
+    This process becomes what the program is (user, capabilities, filter), so that the child need not be a copy of it
+    with all its memory, which costs more than all the rest. It keeps the program away by not being dumpable: nothing
+    in the namespace can trace it or read its memory, and no signal that it does not wait for reaches it.
+    """
+    if not _become_user(spec, rung, stdio, None, report):
+        return None
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    try:
+        with _reporting("exec", report):
+            return _start(spec.argv, dict(environment), _spawn)
+        return None
+    finally:
+        for fd in range(3):
+            os.close(fd)
+
+
+def needs_fork(spec: RunSpec, rung: Rung, terminal: Terminal) -> bool:
+    """Whether ``launch`` cannot start the program: it would take part in its terminal, or be limited as it is."""
+    return terminal != "none" or (spec.memory is not None and rung.cgroup is None)
+
+
+@contextlib.contextmanager
+def _reporting(stage: str, report: Report) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        name = os.fsdecode(error.filename or "")
+        report({"failed": stage, "errno": error.errno, "why": error.strerror, "name": name})
+    except BaseException as error:
+        report({"failed": stage, "errno": 0, "why": repr(error), "name": ""})
+
+
+def _become_user(spec: RunSpec, rung: Rung, stdio: Sequence[int], terminal: Terminal | None, report: Report) -> bool:
+    """Make this process all that the program shall be; False when that failed, which is reported then."""
+    with _reporting("setup", report):
+        if terminal is not None:
+            _take_terminal(stdio, terminal)
         for number, fd in enumerate(stdio):
             os.dup2(fd, number, inheritable=True)
         kernel.close_on_exec_from(3)
         os.umask(0o022)
         _limit(spec, rung)
         _drop_privileges(spec, rung)
-        stage = "cwd"
-        os.chdir(spec.cwd)
-        stage = "exec"
-        _reset_signals()
-        _exec(spec.argv, dict(environment))
-    except OSError as error:
-        report(
-            {"failed": stage, "errno": error.errno, "why": error.strerror, "name": os.fsdecode(error.filename or "")}
-        )
-    except BaseException as error:
-        report({"failed": stage, "errno": 0, "why": repr(error), "name": ""})
-    finally:
-        os._exit(127)
+        with _reporting("cwd", report):
+            os.chdir(spec.cwd)
+            return True
+    return False
 
 
 def _take_terminal(stdio: Sequence[int], terminal: Terminal) -> None:
@@ -92,7 +138,7 @@ def _drop_privileges(spec: RunSpec, rung: Rung) -> None:
     if spec.no_new_privs:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     if rung.ids == "single" and (spec.uid or spec.gid):
-        nest(spec.uid, spec.gid)
+        _nest(spec.uid, spec.gid)
     if kernel.effective_capabilities() >> _SETPCAP & 1:  # without it the bounding set is the outer container's
         kernel.drop_bounding(keep)
     with contextlib.suppress(OSError):  # kernels before 4.3
@@ -104,6 +150,14 @@ def _drop_privileges(spec: RunSpec, rung: Rung) -> None:
         os.setresuid(spec.uid, spec.uid, spec.uid)
     kernel.set_capabilities(keep & kernel.effective_capabilities() if spec.uid == 0 else 0)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _nest(uid: int, gid: int) -> None:
+    """Inside a single-id namespace, become ``uid``:``gid`` in one more namespace that maps them to that one id."""
+    outer_uid, outer_gid = os.geteuid(), os.getegid()
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):
+        kernel.write_file(f"/proc/self/{name}", text + "\n" * (name != "setgroups"))
 
 
 def _filter(spec: RunSpec, rung: Rung) -> None:
@@ -120,16 +174,16 @@ def _filter(spec: RunSpec, rung: Rung) -> None:
 
 def _reset_signals() -> None:
     # exec puts handlers back by itself; what is ignored (by Python, by the spawner, by nohup) would stay ignored
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    for number in signal.valid_signals() - _UNTOUCHABLE:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def _exec(argv: Sequence[str], environment: dict[str, str]) -> NoReturn:
+def _start(argv: Sequence[str], environment: dict[str, str], by: Start) -> int:
     name = argv[0]
     if "/" in name:
-        _exec_file(name, argv, environment)
+        return _start_file(name, argv, environment, by)
     denied: OSError | None = None
     for folder in environment.get("PATH", _DEFAULT_PATH).split(":"):
         path = os.path.join(folder or ".", name)
@@ -139,7 +193,7 @@ def _exec(argv: Sequence[str], environment: dict[str, str]) -> NoReturn:
         except OSError:
             continue
         try:
-            _exec_file(path, argv, environment)
+            return _start_file(path, argv, environment, by)
         except PermissionError as error:
             denied = error  # a later folder may have one that can be executed, as a shell has it
     if denied is not None:
@@ -147,9 +201,19 @@ def _exec(argv: Sequence[str], environment: dict[str, str]) -> NoReturn:
     raise OSError(errno.ENOENT, "no such program in PATH", name)
 
 
-def _exec_file(path: str, argv: Sequence[str], environment: dict[str, str]) -> NoReturn:
+def _replace(path: str, argv: Sequence[str], environment: dict[str, str]) -> int:
+    os.execve(path, list(argv), environment)
+
+
+def _spawn(path: str, argv: Sequence[str], environment: dict[str, str]) -> int:
+    return os.posix_spawn(
+        path, list(argv), environment, setsid=True, setsigmask=(), setsigdef=signal.valid_signals() - _UNTOUCHABLE
+    )
+
+
+def _start_file(path: str, argv: Sequence[str], environment: dict[str, str], by: Start) -> int:
     try:
-        os.execve(path, list(argv), environment)
+        return by(path, argv, environment)
     except OSError as error:
         if error.errno == errno.ENOENT and os.path.exists(path):
             interpreter = _interpreter(path)

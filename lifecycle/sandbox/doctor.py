@@ -13,7 +13,7 @@ from typing import Literal
 from lifecycle.sandbox import host
 from lifecycle.sandbox.errors import IsolationRefused, NoIsolation
 from lifecycle.sandbox.limits import find_hierarchy
-from lifecycle.sandbox.probe import probe
+from lifecycle.sandbox.probing import probe
 from lifecycle.sandbox.rung import Isolation, Rung
 
 State = Literal["good", "degraded", "missing"]

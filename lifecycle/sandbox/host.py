@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Where programs inside find the certificates; also the value of every variable below.
 CA_INSIDE = "/etc/ssl/certs/ca-certificates.crt"

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
+import io
+import marshal
 import os
 import select
 import signal
 import socket
 import struct
 import time
-from collections.abc import Sequence
-from typing import NoReturn
 
 from lifecycle.sandbox import kernel
-from lifecycle.sandbox.child import Terminal, execute
-from lifecycle.sandbox.limits import MemoryGroup, find_hierarchy
-from lifecycle.sandbox.plan import Plan
+from lifecycle.sandbox.child import execute, launch, needs_fork
 from lifecycle.sandbox.rootfs import become_root
-from lifecycle.sandbox.rung import Rung
-from lifecycle.sandbox.spec import RunSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from lifecycle.sandbox.child import Terminal
+    from lifecycle.sandbox.limits import MemoryGroup
+    from lifecycle.sandbox.plan import Plan
+    from lifecycle.sandbox.rung import Rung
+    from lifecycle.sandbox.spec import RunSpec
 
 #: seconds between the polite signal at a timeout and the last one
 GRACE = 2.0
@@ -76,12 +82,14 @@ class Keeper:
             ending = {"failed": "setup", "errno": 0, "why": repr(error), "name": ""}
         ending["seconds"] = time.monotonic() - began
         with contextlib.suppress(OSError):
-            self._control.sendall(json.dumps(ending).encode() + b"\n")
+            self._control.sendall(marshal.dumps(ending))
         os._exit(0)
 
     def _run(self) -> dict[str, object]:
         kernel.set_name("pylife-keeper")
         if self._spec.memory is not None:
+            from lifecycle.sandbox.limits import MemoryGroup, find_hierarchy
+
             hierarchy, _ = find_hierarchy() if self._rung.cgroup else (None, "")
             if hierarchy is not None:
                 self._group = MemoryGroup(hierarchy, self._spec.memory)
@@ -204,8 +212,9 @@ class Keeper:
 
     def _ending(self) -> dict[str, object]:
         ending: dict[str, object] = {}
-        for line in self._said.splitlines():
-            ending |= json.loads(line)
+        said = io.BytesIO(self._said)
+        while said.tell() < len(self._said):
+            ending |= marshal.load(said)
         if "failed" not in ending:
             ending.setdefault("code", self._code if self._code is not None else -signal.SIGKILL)
         ending["timed_out"] = self._timed_out
@@ -216,7 +225,7 @@ class Keeper:
 
     def _report(self, status: int, message: dict[str, object]) -> None:
         with contextlib.suppress(OSError):
-            os.write(status, json.dumps(message).encode() + b"\n")
+            os.write(status, marshal.dumps(message))
 
     def _only_process(self, status: int) -> NoReturn:
         """Without a pid namespace: chroot and become the program."""
@@ -242,18 +251,33 @@ class Keeper:
                 kernel.sethostname(self._spec.hostname)
             if self._spec.network == "none":
                 _loopback_up()
-            main = os.fork()
-            if main == 0:
-                self._execute(status)
-            for fd in self._stdio:
-                os.close(fd)
-            self._report(status, {"code": _serve(main)})
+            main = self._start_main(status)
+            if main is not None and not _is_broken(status):  # a change of user loses the wish to die with the keeper
+                self._report(status, {"code": _serve(main)})
         except OSError as error:
             self._fail(status, error)
         except BaseException as error:
             self._report(status, {"failed": "setup", "errno": 0, "why": repr(error), "name": ""})
         finally:
             os._exit(0)
+
+    def _start_main(self, status: int) -> int | None:
+        """The pid of the program, None when it could not be started, which is reported then."""
+        if not needs_fork(self._spec, self._rung, self._terminal):
+            main = launch(
+                self._spec,
+                self._rung,
+                self._plan.environment,
+                self._stdio,
+                lambda message: self._report(status, message),
+            )
+        else:
+            main = os.fork()
+            if main == 0:
+                self._execute(status)
+        for fd in self._stdio:
+            os.close(fd)
+        return main
 
     def _fail(self, status: int, error: OSError) -> NoReturn:
         name = os.fsdecode(error.filename or "")
@@ -303,6 +327,13 @@ def _serve(main: int) -> int:
                     os.kill(main, signal.SIGCONT)
             elif pid == main:
                 return os.waitstatus_to_exitcode(status)
+
+
+def _is_broken(pipe: int) -> bool:
+    """Whether nobody reads ``pipe`` any more."""
+    poll = select.poll()
+    poll.register(pipe, 0)
+    return bool(poll.poll(0))
 
 
 def _loopback_up() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from lifecycle.sandbox import host
-from lifecycle.sandbox.rung import Rung
-from lifecycle.sandbox.spec import RunSpec
-from lifecycle.sandbox.stubs import Stubs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lifecycle.sandbox.rung import Rung
+    from lifecycle.sandbox.spec import RunSpec
+    from lifecycle.sandbox.stubs import Stubs
 
 #: name, major, minor, whether an ordinary file may stand in for it (a random source never)
 DEVICES = (
@@ -22,17 +24,26 @@ DEVICES = (
 LINKS = (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"))
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
     """The places of a run inside its root, free of links, and the environment it gets."""
 
-    environment: dict[str, str]
-    files: tuple[tuple[str, bytes], ...] = ()
-    proc: str = "/proc"
-    sys: str = "/sys"
-    dev: str = "/dev"
-    targets: tuple[str, ...] = ()
-    file_targets: tuple[str, ...] = ()
+    def __init__(
+        self,
+        environment: dict[str, str],
+        files: tuple[tuple[str, bytes], ...] = (),
+        proc: str = "/proc",
+        sys: str = "/sys",
+        dev: str = "/dev",
+        targets: tuple[str, ...] = (),
+        file_targets: tuple[str, ...] = (),
+    ) -> None:
+        self.environment = environment
+        self.files = files
+        self.proc = proc
+        self.sys = sys
+        self.dev = dev
+        self.targets = targets
+        self.file_targets = file_targets
 
 
 def lay_out(spec: RunSpec, rung: Rung, stubs: Stubs) -> Plan:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
 
 from lifecycle.sandbox import kernel
 from lifecycle.sandbox.plan import DEVICES, LINKS, Plan
-from lifecycle.sandbox.rung import Rung
-from lifecycle.sandbox.spec import File, Mount, RunSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lifecycle.sandbox.rung import Rung
+    from lifecycle.sandbox.spec import Mount, RunSpec
 
 _MASKED = (
     "/proc/acpi",
@@ -59,13 +63,12 @@ def become_root(spec: RunSpec, plan: Plan, rung: Rung) -> None:
     _mount_sys(plan, kernel.MS_RDONLY if not spec.privileged else 0)
     for path in masked:
         _mask(_inside(path, plan), plan)
-    shared = [File(place, content) for place, content in plan.files]
-    for number, file in enumerate(shared):
-        _lay_file(file, file.target, f"{plan.dev}/.shared-{number}")
+    for number, (place, content) in enumerate(plan.files):
+        _lay_file(content, place, f"{plan.dev}/.shared-{number}")
     for mount, source, target in zip(spec.mounts, sources, plan.targets, strict=True):
         _mount_volume(mount, source, target)
     for number, (file, target) in enumerate(zip(spec.files, plan.file_targets, strict=True)):
-        _lay_file(file, target, f"{plan.dev}/.file-{number}")
+        _lay_file(file.content, target, f"{plan.dev}/.file-{number}", file.mode, (file.uid, file.gid))
     kernel.umount(".", kernel.MNT_DETACH)
     os.chdir("/")
 
@@ -143,19 +146,20 @@ def _mount_sys(plan: Plan, read_only: int) -> None:
             return
 
 
-def _lay_file(file: File, target: str, copy: str) -> None:
-    """Lay ``file`` over its place, read-only: memory of this namespace, in no file system. ``copy`` is a free name."""
-    _touch(copy, file.content)
-    if file.uid or file.gid:
+def _lay_file(content: bytes, target: str, copy: str, mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> None:
+    """Lay a file over its place, read-only: memory of this namespace, in no file system. ``copy`` is a free name."""
+    _touch(copy, content)
+    if owner != (0, 0):
         with contextlib.suppress(OSError):  # where one id stands for all, that one owns it
-            os.chown(copy, file.uid, file.gid)
-    os.chmod(copy, file.mode)
+            os.chown(copy, *owner)
+    if mode != 0o644:
+        os.chmod(copy, mode)
     if not os.path.lexists(target):  # inside a mount made before
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _touch(target)
     kernel.mount(copy, target, None, kernel.MS_BIND)
     flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID
-    kernel.mount(None, target, None, flags if file.mode & 0o111 else flags | kernel.MS_NOEXEC)
+    kernel.mount(None, target, None, flags if mode & 0o111 else flags | kernel.MS_NOEXEC)
     os.unlink(copy)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import select
 import signal
@@ -11,12 +11,11 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message, NullSink, Sink
-from lifecycle.sandbox.child import Terminal
-from lifecycle.sandbox.enter import threads
+from lifecycle.sandbox.entering import threads
 from lifecycle.sandbox.errors import (
     AlreadyThreaded,
     ExecFailed,
@@ -29,6 +28,9 @@ from lifecycle.sandbox.errors import (
 from lifecycle.sandbox.rung import Rung
 from lifecycle.sandbox.spawner import pack_request, spawn
 from lifecycle.sandbox.spec import RunResult, RunSpec
+
+if TYPE_CHECKING:
+    from lifecycle.sandbox.child import Terminal
 
 Stream = Literal["stdout", "stderr"]
 OnLine = Callable[[Stream, str], None]
@@ -195,7 +197,7 @@ class Process:
         self._take_back_terminal()
         if not said:
             raise SpawnerLost(f"{self._spec.argv[0]} has ended without a word", why="its keeper was killed")
-        self._result = _result(self._spec, json.loads(said))
+        self._result = _result(self._spec, marshal.loads(said))
         return self._result
 
     @contextlib.contextmanager

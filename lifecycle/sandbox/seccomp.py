@@ -10,6 +10,7 @@ Source: linux/filter.h, linux/seccomp.h, linux/audit.h; syscall tables of x86_64
 from __future__ import annotations
 
 import errno
+import functools
 import struct
 
 from lifecycle.sandbox import kernel
@@ -104,6 +105,7 @@ def denied_numbers(machine: str) -> list[int]:
     return sorted(number for number in numbers if number is not None)
 
 
+@functools.cache
 def program(machine: str = kernel.MACHINE) -> bytes | None:
     """The filter for ``machine``, or None where no table is known (the caller then runs without one).
 

@@ -9,45 +9,92 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
+import marshal
 import os
 import select
 import signal
 import socket
 import struct
-from typing import NoReturn
+import sys
+from types import SimpleNamespace
 
-from lifecycle.sandbox import kernel
-from lifecycle.sandbox.child import Terminal
-from lifecycle.sandbox.enter import ignore_terminal_signals
+from lifecycle.sandbox import kernel, seccomp
 from lifecycle.sandbox.keeper import Keeper
 from lifecycle.sandbox.plan import lay_out
-from lifecycle.sandbox.rung import Rung
-from lifecycle.sandbox.spec import RunSpec
 from lifecycle.sandbox.stubs import Stubs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from lifecycle.sandbox.child import Terminal
+    from lifecycle.sandbox.rung import Rung
+    from lifecycle.sandbox.spec import RunSpec
+
 _LENGTH = struct.Struct("=I")
-_TERMINALS: dict[str, Terminal] = {"none": "none", "shared": "shared", "foreground": "foreground"}
+_TERMINAL_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+    signal.SIGTTOU,
+    signal.SIGTTIN,
+    signal.SIGHUP,
+)
+# a new interpreter, of which a fork costs a third of what one of pylife costs, with all that it has loaded
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from lifecycle.sandbox.spawner import main; main()"
 
 
-def pack_request(spec: RunSpec, terminal: str) -> bytes:
+def pack_request(spec: RunSpec, terminal: Terminal) -> bytes:
     """What goes over a run's control socket first."""
-    body = json.dumps({"spec": spec.to_json(), "terminal": terminal}).encode()
+    body = marshal.dumps((spec.as_raw(), terminal))
     return _LENGTH.pack(len(body)) + body
 
 
 def spawn(rung: Rung) -> tuple[int, socket.socket]:
-    """Fork the spawner; its pid and the socket for requests. The caller must have one thread."""
+    """Start the spawner; its pid and the socket for requests. The caller must have one thread."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
+    try:
+        pid = _start_interpreter(rung, theirs)
+    except OSError:
+        pid = 0  # the interpreter is not to be had for this user, or embedded in another program
     if pid == 0:
-        try:
-            ours.close()
-            Spawner(rung, theirs).serve()
-        finally:
-            os._exit(1)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                Spawner(rung, theirs).serve()
+            finally:
+                os._exit(1)
     theirs.close()
     return pid, ours
+
+
+def _start_interpreter(rung: Rung, requests: socket.socket) -> int:
+    """The pid of a new interpreter that serves ``requests``; 0 when this one does not know its own program."""
+    if not sys.executable:
+        return 0
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if not os.access(package, os.R_OK | os.X_OK):
+        return 0
+    argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, os.path.dirname(package)]
+    requests.set_inheritable(True)
+    argv += [str(requests.fileno()), marshal.dumps(rung.as_dict()).hex()]
+    return os.posix_spawn(sys.executable, argv, os.environ, setsigmask=_TERMINAL_SIGNALS)
+
+
+def main() -> NoReturn:
+    """The spawner as a program: the number of its socket and the rung are its arguments."""
+    requests = socket.socket(fileno=int(sys.argv[2]))
+    requests.set_inheritable(False)
+    Spawner(_revive(marshal.loads(bytes.fromhex(sys.argv[3]))), requests).serve()
+
+
+def _revive(raw: dict[str, Any]) -> Any:
+    """A spec or a rung with the attributes of ``raw``: without their classes, which cost more memory than all else."""
+    for kind in ("mounts", "files"):
+        if kind in raw:
+            raw[kind] = tuple(SimpleNamespace(**item) for item in raw[kind])
+    return SimpleNamespace(**raw)
 
 
 class Spawner:
@@ -61,9 +108,13 @@ class Spawner:
 
     def serve(self) -> NoReturn:
         """Until pylife closes the socket or dies, and the last run has ended."""
-        ignore_terminal_signals()
+        for number in _TERMINAL_SIGNALS:  # they are meant for pylife itself, or for its app
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.umask(0o022)
         kernel.set_name("pylife-spawner")
+        seccomp.program()  # made once for all runs
+        gc.disable()
         gc.freeze()  # collecting would touch, and so copy, pages shared with pylife
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_write, False)
@@ -98,8 +149,8 @@ class Spawner:
         try:
             request = _read_request(control)
             if request is not None:
-                spec = RunSpec.from_json(request["spec"])
-                self._start(spec, request["terminal"], control, stdio)
+                spec, terminal = request
+                self._start(_revive(spec), terminal, control, stdio)
         except OSError as error:
             control.close()
             del error
@@ -108,7 +159,7 @@ class Spawner:
                 os.close(fd)
         return True
 
-    def _start(self, spec: RunSpec, terminal: str, control: socket.socket, stdio: list[int]) -> None:
+    def _start(self, spec: RunSpec, terminal: Terminal, control: socket.socket, stdio: list[int]) -> None:
         root = os.path.realpath(spec.root)
         stubs = self._stubs.setdefault(root, Stubs(root))
         stubs.runs += 1
@@ -119,7 +170,7 @@ class Spawner:
             said = {"failed": "setup", "errno": error.errno, "why": error.strerror, "name": name}
             self._release(root)
             with contextlib.suppress(OSError):
-                control.sendall(json.dumps(said).encode() + b"\n")
+                control.sendall(marshal.dumps(said))
             control.close()
             return
         pid = os.fork()
@@ -128,8 +179,7 @@ class Spawner:
                 self._forget_everything_but(control)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                shape = _TERMINALS.get(terminal, "none")
-                Keeper(spec, self._rung, plan, control, stdio, shape).run()
+                Keeper(spec, self._rung, plan, control, stdio, terminal).run()
             finally:
                 os._exit(1)
         self._runs[pid] = (control, root)
@@ -161,12 +211,12 @@ class Spawner:
             stubs.remove()
 
 
-def _read_request(control: socket.socket) -> dict[str, str] | None:
+def _read_request(control: socket.socket) -> tuple[dict[str, Any], Terminal] | None:
     head = _read_exactly(control, _LENGTH.size)
     body = _read_exactly(control, _LENGTH.unpack(head)[0]) if head else None
     if body is None:
         return None
-    request: dict[str, str] = json.loads(body)
+    request: tuple[dict[str, Any], Terminal] = marshal.loads(body)
     return request
 
 

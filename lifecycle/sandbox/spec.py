@@ -62,6 +62,14 @@ class RunSpec:
     hostname: str = "pylife"
     privileged: bool = False
 
+    def as_raw(self) -> dict[str, object]:
+        """The spec as dicts, tuples and plain values: what can be sent to another interpreter of the same version."""
+        raw: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
+        raw["env"] = dict(self.env)
+        for kind, items in (("mounts", self.mounts), ("files", self.files)):
+            raw[kind] = tuple({name: getattr(item, name) for name in item.__slots__} for item in items)
+        return raw
+
     def to_json(self) -> str:
         """The spec as one line of JSON; names that are not UTF-8 survive as escapes. Holds the content of files."""
         raw = asdict(self) | {"env": dict(self.env)}

@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MAX_LINKS = 40
 _SAVED = ".pylife-saved"
@@ -46,16 +47,16 @@ def resolve_inside(root: str, path: str) -> str:
     return "/".join(done)
 
 
-@dataclass
 class Stubs:
     """What was put into one root, newest last, and how many runs still need it. Places are relative to the root."""
 
-    root: str
-    runs: int = 0
-    _made: list[str] = field(default_factory=list)
-    _scratch: list[str] = field(default_factory=list)
-    _saved: list[str] = field(default_factory=list)
-    _times: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # directory: atime, mtime, mtime after
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.runs = 0
+        self._made: list[str] = []
+        self._scratch: list[str] = []
+        self._saved: list[str] = []
+        self._times: dict[str, tuple[int, int, int]] = {}  # directory: atime, mtime, mtime after
 
     def inside(self, path: str) -> str:
         """Where ``path`` is inside the root, free of links, with a leading slash."""
@@ -155,6 +156,8 @@ class Stubs:
         for place in reversed(self._made):
             with contextlib.suppress(OSError), self._parent(place) as (folder, name):
                 if place in self._scratch and stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                    import shutil
+
                     shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
                 elif stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
                     os.rmdir(name, dir_fd=folder)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from lifecycle.errors import PylifeError
 from lifecycle.events import RecordingSink
 from lifecycle.sandbox import Isolation, Sandbox, enter, kernel, probe
-from lifecycle.sandbox.enter import lent_ranges
+from lifecycle.sandbox.entering import lent_ranges
 
 RungKind = Literal["mountns", "userns", "subids", "single", "chroot"]
 NOBODY = 65534

@@ -20,7 +20,7 @@ import pytest
 from lifecycle.errors import PylifeError
 from lifecycle.events import RecordingSink
 from lifecycle.sandbox import Isolation, RunResult, RunSpec, Sandbox, enter, kernel, probe
-from lifecycle.sandbox.enter import lent_ranges
+from lifecycle.sandbox.entering import lent_ranges
 
 PROGRAMS = (
     *("sh", "cat", "ls", "id", "env", "sleep", "true", "dd", "head", "mount", "unshare"),

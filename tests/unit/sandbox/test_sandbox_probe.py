@@ -12,7 +12,7 @@ import pytest
 
 from lifecycle.sandbox import Isolation, kernel, probe, seccomp
 from lifecycle.sandbox.doctor import examine
-from lifecycle.sandbox.enter import lent_ranges
+from lifecycle.sandbox.entering import lent_ranges
 from lifecycle.sandbox.errors import BadIsolation, IsolationRefused
 from lifecycle.sandbox.host import ca_bundle, proxy_environment
 from lifecycle.sandbox.stubs import Stubs, resolve_inside

@@ -18,9 +18,9 @@ import pytest
 from lifecycle.archive import Ownership
 from lifecycle.errors import PylifeError
 from lifecycle.sandbox import kernel
-from lifecycle.sandbox.enter import enter
+from lifecycle.sandbox.entering import enter
 from lifecycle.sandbox.mounts import KernelMounts
-from lifecycle.sandbox.probe import probe
+from lifecycle.sandbox.probing import probe
 from lifecycle.sandbox.rung import Isolation, Rung
 from lifecycle.snapshot.base import Snapshotter
 from lifecycle.snapshot.copies import CopySnapshots

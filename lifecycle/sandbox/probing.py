@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lifecycle.sandbox import kernel, seccomp
-from lifecycle.sandbox.enter import become, lent_ranges, own_identity_map
+from lifecycle.sandbox.entering import become, lent_ranges, own_identity_map
 from lifecycle.sandbox.errors import IsolationRefused, NoIsolation
 from lifecycle.sandbox.limits import find_hierarchy
 from lifecycle.sandbox.mounts import mount_overlay

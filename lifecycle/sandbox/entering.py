@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
-import shutil
-import signal
 from collections.abc import Iterable
 
 from lifecycle.sandbox import kernel
@@ -65,9 +62,9 @@ def _enter_user_namespace(rung: Rung) -> None:
     flags = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS
     if rung.ids == "single":
         kernel.unshare(flags)
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", "".join(r.line() for r in rung.uid_map))
-        _write("/proc/self/gid_map", "".join(r.line() for r in rung.gid_map))
+        kernel.write_file("/proc/self/setgroups", "deny")
+        kernel.write_file("/proc/self/uid_map", "".join(r.line() for r in rung.uid_map))
+        kernel.write_file("/proc/self/gid_map", "".join(r.line() for r in rung.gid_map))
     else:
         # the maps are written from outside, by a child that was there before
         go_read, go_write = os.pipe()
@@ -105,7 +102,7 @@ def _map_from_outside(rung: Rung, go: int, said: int) -> None:
                 if rung.ids == "subids":
                     _run_newidmap(f"new{kind}map", parent, ranges, said)
                 else:
-                    _write(f"/proc/{parent}/{kind}_map", "".join(r.line() for r in ranges))
+                    kernel.write_file(f"/proc/{parent}/{kind}_map", "".join(r.line() for r in ranges))
         code = 0
     except OSError as error:
         os.write(said, f"{error.filename or ''}: {error.strerror}".encode())
@@ -114,6 +111,8 @@ def _map_from_outside(rung: Rung, go: int, said: int) -> None:
 
 
 def _run_newidmap(tool: str, pid: int, ranges: Iterable[IdRange], said: int) -> None:
+    import shutil
+
     path = shutil.which(tool)
     if path is None:
         raise FileNotFoundError(errno.ENOENT, "is not installed", tool)
@@ -126,27 +125,10 @@ def _run_newidmap(tool: str, pid: int, ranges: Iterable[IdRange], said: int) -> 
         raise OSError(errno.EPERM, f"ended with {os.waitstatus_to_exitcode(status)}", tool)
 
 
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from None
-    finally:
-        os.close(fd)
-
-
-def nest(uid: int, gid: int) -> None:
-    """Inside a single-id namespace, become ``uid``:``gid`` in one more namespace that maps them to that one id."""
-    outer_uid, outer_gid = os.geteuid(), os.getegid()
-    kernel.unshare(kernel.CLONE_NEWUSER)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{uid} {outer_uid} 1\n")
-    _write("/proc/self/gid_map", f"{gid} {outer_gid} 1\n")
-
-
 def lent_ranges(path: str, user: int) -> tuple[tuple[int, int], ...]:
     """The (first, count) ranges that ``path`` (/etc/subuid, /etc/subgid) lends to ``user``, in file order."""
+    import pwd
+
     try:
         name = pwd.getpwuid(user).pw_name
     except KeyError:
@@ -169,9 +151,3 @@ def own_identity_map(path: str) -> tuple[IdRange, ...]:
     with open(path, encoding="utf-8") as lines:
         rows = [line.split() for line in lines]
     return tuple(IdRange(int(row[0]), int(row[0]), int(row[2])) for row in rows)
-
-
-def ignore_terminal_signals() -> None:
-    """Leave a terminal's Ctrl-C and Ctrl-Z to those they are meant for: pylife itself or its app."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
