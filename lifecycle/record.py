@@ -9,10 +9,15 @@ imported, about 0.6 ms a class: with a hundred classes half of what a short comm
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass as library_dataclass
 from operator import attrgetter
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
+
+_lock = threading.Lock()
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
@@ -29,7 +34,9 @@ else:
 
 def _frozen(cls: type[Any], *, eq: bool = True, repr: bool = True, **options: Any) -> type[Any]:
     own = dict(cls.__dict__)
-    made: type[Any] = library_dataclass(init=False, repr=False, eq=False, **options)(cls)
+    with _as_if_not_frozen(cls.__mro__[1:]):
+        made: type[Any] = library_dataclass(init=False, repr=False, eq=False, **options)(cls)
+    made.__dataclass_params__.frozen = True  # as it is: a class of the library's may be built on it
     fields = dataclasses.fields(made)
     given: dict[str, object] = {}
     given["__setattr__"], given["__delattr__"] = _refusals(made, {field.name for field in fields})
@@ -47,6 +54,21 @@ def _frozen(cls: type[Any], *, eq: bool = True, repr: bool = True, **options: An
             setattr(made, name, method)
     made.__init__ = _initializer(made)
     return made
+
+
+@contextmanager
+def _as_if_not_frozen(bases: tuple[type[Any], ...]) -> Iterator[None]:
+    """The library makes the methods of a frozen class itself, and puts no other class on one that is frozen."""
+    parameters = [base.__dict__["__dataclass_params__"] for base in bases if "__dataclass_params__" in base.__dict__]
+    frozen = [each for each in parameters if each.frozen]
+    with _lock:
+        try:
+            for each in frozen:
+                each.frozen = False
+            yield
+        finally:
+            for each in frozen:
+                each.frozen = True
 
 
 def _initializer(cls: type[Any]) -> Any:

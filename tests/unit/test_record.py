@@ -196,6 +196,27 @@ def test_records_are_copied_and_pickled() -> None:
     assert Point.kind == "point"
 
 
+@pytest.mark.parametrize(("below", "above"), [(dataclasses.dataclass, dataclass), (dataclass, dataclasses.dataclass)])
+def test_records_build_on_the_librarys_and_the_other_way_round(below: Decorator, above: Decorator) -> None:
+    @below(frozen=True, slots=True)
+    class Base:
+        a: int
+
+    @above(frozen=True, slots=True)
+    class Child(Base):
+        b: int = 2
+
+    made: Any = Child(1)
+    assert (made, hash(made)) == (Child(1, 2), hash(Child(1, 2)))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.a = 3
+    with pytest.raises(TypeError, match="frozen"):
+
+        @above
+        class Loose(Base):
+            c: int = 3
+
+
 def test_what_is_not_frozen_is_left_to_the_library() -> None:
     @dataclass(slots=True)
     class Loose:
