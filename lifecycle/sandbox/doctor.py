@@ -6,10 +6,11 @@ import os
 import platform
 import shutil
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+from lifecycle.record import dataclass
 from lifecycle.sandbox import host
 from lifecycle.sandbox.errors import IsolationRefused, NoIsolation
 from lifecycle.sandbox.limits import find_hierarchy

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
 from typing import Literal
+
+from lifecycle.record import dataclass
 
 _PREFIX = "pylife-"
 _YOUNG = 60.0  # seconds

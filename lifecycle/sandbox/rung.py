@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
+from lifecycle.record import dataclass
 from lifecycle.sandbox.errors import BadIsolation
 
 if TYPE_CHECKING:
