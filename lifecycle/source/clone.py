@@ -192,6 +192,7 @@ def _locked(home: Path) -> Iterator[Path]:
     fd = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
+        os.utime(fd)  # the mirror is in use
         yield home
     finally:
         os.close(fd)

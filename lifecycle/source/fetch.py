@@ -104,6 +104,7 @@ def fetch_url(
             _check(path, checksum, shown)
         note.write()
         if note.fresh:
+            os.utime(path)
             told.outcome, told.detail = "reused", "unchanged"
     return Fetched(path, note.digest, note.size, note.last_modified, url_name(url), reused=note.fresh)
 
@@ -174,6 +175,8 @@ class _Note:
 
     def write(self) -> None:
         if self.fresh:
+            with suppress(FileNotFoundError):
+                os.utime(self.path)
             return
         data = {"digest": str(self.digest), "size": self.size, "etag": self.etag, "modified": self.modified}
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from gitserver import GitServer, commit, git, serve_git
 
 from lifecycle.source import clone
 from lifecycle.source.clone import fetch_git, resolve_git
+from lifecycle.source.forget import forget_remotes
 from lifecycle.source.gitref import GitRef, parse_git_ref
 from lifecycle.source.remote_errors import (
     ChecksumMismatch,
@@ -397,6 +398,23 @@ def test_settings_of_the_user_do_not_change_the_tree(
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     monkeypatch.setenv("GIT_DIR", str(tmp_path))
     assert (fetch_git(place(served), remotes).directory / "a.txt").read_bytes() == b"two\n"
+
+
+def test_clones_that_nobody_asks_for_are_forgotten(served: GitServer, remotes: Remotes, app: Path) -> None:
+    first = fetch_git(place(served, "#first"), remotes)
+    main = fetch_git(place(served, "#main"), remotes)
+    assert forget_remotes(remotes.cache) == 0
+    for path in (main.directory.with_suffix(".time"), main.directory.parents[1] / "lock"):
+        os.utime(path, (0, 0))
+    assert forget_remotes(remotes.cache) == 1
+    assert first.directory.is_dir()
+    assert not main.directory.exists()
+    assert fetch_git(place(served, "#main"), remotes) == main
+    for path in remotes.cache.glob("git/*/trees/*.time"):
+        os.utime(path, (0, 0))
+    os.utime(main.directory.parents[1] / "lock", (0, 0))
+    assert forget_remotes(remotes.cache) == 3
+    assert list(remotes.cache.glob("git/*")) == []
 
 
 def test_nothing_half_made_stays_behind(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from fileserver import TIME, FileServer, serve_files
 from lifecycle.events import Message, RecordingSink, StepEnded
 from lifecycle.oci import Digest
 from lifecycle.source.fetch import UNNAMED, fetch_url, url_name
+from lifecycle.source.forget import forget_remotes
 from lifecycle.source.remote_errors import (
     BadUrl,
     ChecksumMismatch,
@@ -275,6 +277,18 @@ def test_what_is_no_address(remotes: Remotes, url: str) -> None:
 )
 def test_a_download_is_called_as_its_url_ends(url: str, name: str) -> None:
     assert url_name(url) == name
+
+
+def test_downloads_that_nobody_asks_for_are_forgotten(server: FileServer, remotes: Remotes) -> None:
+    server.files["/other"] = b"other"
+    kept = fetch_url(server.url("/app.tar.gz"), remotes)
+    gone = fetch_url(server.url("/other"), remotes)
+    for path in (*remotes.cache.glob("http/files/*"), *remotes.cache.glob("http/urls/*")):
+        os.utime(path, (0, 0))
+    fetch_url(server.url("/app.tar.gz"), remotes)
+    assert forget_remotes(remotes.cache) == 1
+    assert (kept.path.exists(), gone.path.exists()) == (True, False)
+    assert not fetch_url(server.url("/other"), remotes).reused
 
 
 def test_the_step_tells_what_became_of_it(server: FileServer, tmp_path: Path) -> None:
