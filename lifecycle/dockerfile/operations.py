@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Literal
 
 from lifecycle.dockerfile.location import Location
 from lifecycle.errors import PylifeError
 from lifecycle.events import Output
 from lifecycle.graph.key import Ingredient, Value
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,7 @@ class Place:
             yield
         except PylifeError as error:
             if error.where is None:
-                error.where = f"{self.location.file}:{self.location.line}"
+                error.where = str(self.location)
             if error.details is None:
                 error.details = self.source
             raise
@@ -302,7 +303,7 @@ class RunStep(_Step):
         return type(error)(
             f"{self.title} failed",
             why=error.why or error.what,
-            where=f"{self.place.location.file}:{self.place.location.line}",
+            where=str(self.place.location),
             details=said,
             fix=f"`{again}` opens a shell in the root filesystem as the command left it." if again else error.fix,
             exit_code=error.exit_code,

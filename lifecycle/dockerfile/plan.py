@@ -6,7 +6,7 @@ Source: BuildKit's dockerfile2llb.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from lifecycle.dockerfile import config, words
@@ -20,6 +20,7 @@ from lifecycle.graph.node import Base, Node, Vertex
 from lifecycle.graph.state import KnownLayer
 from lifecycle.image.image import Image
 from lifecycle.oci import Dialect, Platform
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.archive.filetree import HostTree

@@ -7,9 +7,10 @@ BuildKit holds: the last writer wins between ARG and ENV, and a stage inherits t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lifecycle.oci import Platform
+from lifecycle.record import dataclass
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 """Usable in RUN without ARG, and then in neither history nor cache key; in lower case too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ from lifecycle.image.image import Image, ImageIndex
 from lifecycle.image.layer import in_dialect
 from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
 from lifecycle.oci import Platform
+from lifecycle.record import dataclass
 from lifecycle.source.context import Context, open_context, parse_build_context
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lifecycle.graph.local import LocalCache
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.app.dockerfile.request import DockerfileRequest

@@ -7,11 +7,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.errors import PylifeError
 from lifecycle.oci import Digest
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.app.ports import Ports

@@ -13,11 +13,12 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle import __version__
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.app.dockerfile.request import DockerfileRequest

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 
 FALLBACKS = ("Dockerfile", "dockerfile", "Containerfile")
 STDIN = "-"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lifecycle.archive.filetree import HostTree
 from lifecycle.events import Message
 from lifecycle.image.image import Image
-from lifecycle.image.layer import LayerStream, RemoteLayer
+from lifecycle.image.layer import RemoteLayer
 from lifecycle.image.places import OciPlace, RegistryPlace, StorePlace, load_image, locate, parse_place
 from lifecycle.oci import BadReference, Reference
 from lifecycle.store import LocalStore, copy_blob
@@ -20,27 +20,27 @@ from lifecycle.store import LocalStore, copy_blob
 if TYPE_CHECKING:
     from lifecycle.app.ports import Ports
     from lifecycle.image.places import Place
-    from lifecycle.oci import Digest, Platform
+    from lifecycle.image.ports import Registry
+    from lifecycle.oci import Descriptor, Digest, Platform
     from lifecycle.source.context import NamedContext
     from lifecycle.source.fetch import Fetched
     from lifecycle.source.remotes import Remotes
 
 
-@dataclass(frozen=True, slots=True)
-class KeptLayer(RemoteLayer):
-    """A layer in a registry whose bytes stay in the store once they had to be read."""
+class _Keeping:
+    """A registry whose blobs stay in the store once they had to be read."""
 
-    store: LocalStore
+    def __init__(self, registry: Registry, store: LocalStore) -> None:
+        self._registry = registry
+        self._store = store
 
-    def compressed(self) -> BinaryIO:
-        if self.store.blobs.has(self.descriptor.digest):
-            return self.store.blobs.open(self.descriptor.digest)
-        return self.registry.open_blob(self.origin, self.descriptor)
+    def open_blob(self, ref: Reference, descriptor: Descriptor) -> BinaryIO:
+        if not self._store.blobs.has(descriptor.digest):
+            copy_blob(self._registry.open_blob(ref, descriptor), self._store.blobs, descriptor.digest)
+        return self._store.blobs.open(descriptor.digest)
 
-    def uncompressed(self) -> BinaryIO:
-        if not self.store.blobs.has(self.descriptor.digest):
-            copy_blob(self.registry.open_blob(self.origin, self.descriptor), self.store.blobs, self.descriptor.digest)
-        return LayerStream(self.store.blobs.open(self.descriptor.digest, verify=False), self.diff_id)
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._registry, name)
 
 
 class BuildSources:
@@ -96,8 +96,8 @@ class BuildSources:
         layers = [self._kept(layer) if isinstance(layer, RemoteLayer) else layer for layer in image.layers]
         return replace(image, layers=tuple(layers))
 
-    def _kept(self, layer: RemoteLayer) -> KeptLayer:
-        return KeptLayer(layer.descriptor, layer.diff_id, layer.origin, layer.registry, self._ports.store)
+    def _kept(self, layer: RemoteLayer) -> RemoteLayer:
+        return replace(layer, registry=cast("Registry", _Keeping(layer.registry, self._ports.store)))
 
     def named(self, name: str, platform: Platform) -> Image | HostTree | None:
         found = self._contexts.get(name) or self._contexts.get(_familiar(name))
