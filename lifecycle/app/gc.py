@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from lifecycle.app.ports import Ports
 from lifecycle.graph import LocalCache
 from lifecycle.image import Image, StorePlace, load, select
 from lifecycle.oci import Digest
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,23 @@ def _from_caches(ports: Ports) -> list[Freed]:
     return [Freed("build caches", count, max(_free(ports) - before, 0))]
 
 
+def _from_remotes(ports: Ports) -> list[Freed]:
+    """Downloads and clones that no build has asked for in a week."""
+    from lifecycle.source.forget import forget_remotes
+
+    before = _free(ports)
+    count = forget_remotes(ports.home / "remotes")
+    return [Freed("downloads and clones", count, max(_free(ports) - before, 0))] if count else []
+
+
 # In order: what the store no longer has, unpacked layers and caches need not keep either.
-COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (_from_failed, _from_store, _from_snapshots, _from_caches)
+COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (
+    _from_failed,
+    _from_store,
+    _from_snapshots,
+    _from_caches,
+    _from_remotes,
+)
 
 
 def _known_layers(ports: Ports) -> Iterator[Digest]:
