@@ -121,6 +121,7 @@ class _Extraction:
         self._made = tree.touched
         self._marks: set[bytes] = set()
         self._directories: dict[bytes, Entry] = {}
+        self._joined: set[bytes] = set()
         self._dropped: Counter[str] = Counter()
         self._skipped: list[bytes] = []
         tree.make_way = self._make_way
@@ -230,6 +231,8 @@ class _Extraction:
                 os.mkdir(name, 0o700, dir_fd=here.fd)
                 if path in self._marks:
                     self._set_opaque(here, name)
+            else:
+                self._joined.add(path)
         # Mode, owner and times follow at the end: a read-only directory could not be filled.
         self._directories[path] = entry
 
@@ -306,14 +309,14 @@ class _Extraction:
                         if parent is None:
                             continue  # a later entry took its place
                         opened = (above, parent)
-                    self._finish_directory(opened[1], name, self._directories[path])
+                    self._finish_directory(opened[1], name, self._directories[path], path in self._joined)
                 except OSError as error:
                     raise _failed(path, error) from error
         finally:
             if opened is not None:
                 os.close(opened[1])
 
-    def _finish_directory(self, above: int, name: bytes, entry: Entry) -> None:
+    def _finish_directory(self, above: int, name: bytes, entry: Entry, joined: bool) -> None:
         try:
             fd = os.open(name or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
         except (FileNotFoundError, NotADirectoryError):
@@ -321,6 +324,8 @@ class _Extraction:
         try:
             if self._chown:
                 os.fchown(fd, entry.uid, entry.gid)
+            if joined and self._whiteouts is Whiteouts.APPLY:
+                self._drop_xattrs(fd, entry)
             if entry.xattrs:
                 self._set_xattrs(fd, entry)
             os.fchmod(fd, entry.mode)
@@ -328,6 +333,17 @@ class _Extraction:
             os.utime(fd, ns=(when, when))
         finally:
             os.close(fd)
+
+    def _drop_xattrs(self, fd: int, entry: Entry) -> None:
+        """Take away what the directory had before and its new entry does not name, as where layers are mounted."""
+        wanted = {name for name, _ in entry.xattrs}
+        try:
+            for name in os.listxattr(fd):
+                if name.startswith("user.") and os.fsencode(name) not in wanted:
+                    os.removexattr(fd, name)
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
 
     def _set_xattrs(self, fd: int, entry: Entry) -> None:
         """Set what an archive may set; overlayfs's own attributes and foreign security labels would not be content."""

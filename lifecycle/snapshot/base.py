@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 from lifecycle.archive.entry import Content, Entry, Member
 from lifecycle.oci.digest import Digest
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from lifecycle.archive import Ownership, Whiteouts
 from lifecycle.oci.digest import Digest, chain_id
+from lifecycle.record import dataclass
 from lifecycle.snapshot.base import Diff, Tree, View, Virtual
 from lifecycle.snapshot.copying import Copier, State
 from lifecycle.snapshot.copyroot import CopyRoot

@@ -8,7 +8,8 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from lifecycle.record import dataclass
 
 _FICLONE = 0x40049409
 _MARKS = ("trusted.overlay.", "user.overlay.")

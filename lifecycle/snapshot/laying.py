@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from lifecycle.snapshot.copying import Copier
+from lifecycle.snapshot.copying import Copier, attributes
 from lifecycle.snapshot.places import remove_tree
 from lifecycle.snapshot.stratum import Stratum
 
@@ -27,6 +27,10 @@ def lay_over(stratum: Stratum, target: str, copier: Copier) -> None:
         finished.append((os.path.join(stratum.path, path), path))
     for source, path in reversed(finished):  # a read-only directory could not be filled
         if (path or ".") not in stratum.implied:
+            wanted = attributes(source)
+            for name in attributes(os.path.join(target, path)):
+                if name.startswith("user.") and name not in wanted:
+                    os.removexattr(os.path.join(target, path), name)
             copier.status(source, os.path.join(target, path), os.stat(source))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from lifecycle.archive.entry import BLOCK, CHAR, Entry
+from lifecycle.record import dataclass
 
 Owner = tuple[int, int]
 

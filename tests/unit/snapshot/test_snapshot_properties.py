@@ -123,11 +123,11 @@ def _move(path: bytes, other: bytes) -> None:
     if (path + b"/").startswith(other + b"/"):
         return
     _remove(other)
-    try:
-        os.rename(path, other)
-    except OSError:  # a directory from below: as mv does
+    if os.path.isdir(path) and not os.path.islink(path):  # as mv does with one from below, which overlayfs cannot move
         shutil.copytree(os.fsdecode(path), os.fsdecode(other), symlinks=True)
         shutil.rmtree(path)
+    else:
+        os.rename(path, other)
 
 
 def look(root: bytes, *, xattrs: bool = True) -> Look:
