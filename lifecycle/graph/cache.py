@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message, Sink
 from lifecycle.graph.key import Key
 from lifecycle.image.layer import Layer
+from lifecycle.record import dataclass
 
 T = TypeVar("T")
 

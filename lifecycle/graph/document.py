@@ -7,7 +7,7 @@ any other, and its records name its own layers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lifecycle.errors import PylifeError
@@ -16,6 +16,7 @@ from lifecycle.graph.key import SCHEMA, Key
 from lifecycle.image import Image
 from lifecycle.image.layer import Layer
 from lifecycle.oci import Dialect, Digest, ImageConfig, Platform
+from lifecycle.record import dataclass
 
 PROPERTY = "io.pylife.cache"
 

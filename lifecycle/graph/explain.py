@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +14,12 @@ from lifecycle.errors import PylifeError
 from lifecycle.graph.key import Ingredient, Key, Value, encode
 from lifecycle.graph.node import Base, Node, Vertex
 from lifecycle.oci.digest import Digest
+from lifecycle.record import dataclass
 from lifecycle.store.partial import write_file
 
 Verdict = Literal["hit", "same content", "miss", "not needed"]
 
+_LOOKED_INTO = ("miss", "same content")
 _FILES_SHOWN = 10
 _TEXT_SHOWN = 120
 
@@ -89,6 +91,9 @@ def explain(
 
     ``lost`` are the keys of which there was a record, but not all its layers.
     """
+    nodes = list(nodes)
+    if not any(outcome in _LOOKED_INTO for outcome in outcomes.values()):  # nothing to tell, so nothing is read
+        return tuple(Explained(node.operation.title, outcomes.get(node.definition_key, "not needed")) for node in nodes)
     changes: dict[Key, tuple[str, ...]] = {}
     origins: dict[Key, str] = {}
     rows = []
@@ -103,7 +108,7 @@ def explain(
                 origins[key] = above
         outcome = outcomes.get(key, "not needed")
         causes: tuple[str, ...] = ()
-        if outcome in ("miss", "same content"):
+        if outcome in _LOOKED_INTO:
             causes = _causes(node, before, changes[key], origins, lost)
         rows.append(Explained(node.operation.title, outcome, causes))
     return tuple(rows)

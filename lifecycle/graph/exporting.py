@@ -46,6 +46,6 @@ def export_cache(
         sink.emit(Message(f"The cache could not be written to {target.place}: {error}", "warning", error.code))
 
 
-def open_cache(source: CacheSource, ports: Ports, sink: Sink, *, platform: Platform | None = None) -> ImageCache:
+def open_cache(source: CacheSource, ports: Ports, sink: Sink) -> ImageCache:
     """The cache that ``--cache-from`` names."""
-    return ImageCache(source.place, ports, digest=source.digest, sink=sink, platform=platform)
+    return ImageCache(source.place, ports, digest=source.digest, sink=sink)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, Union
 
 from lifecycle.oci.digest import Digest
+from lifecycle.record import dataclass
 
 SCHEMA = "pylife-graph-1"
 """Part of every key: a change in what keys are made of makes all older ones unknown instead of wrong."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lifecycle.errors import PylifeError
 from lifecycle.graph.cache import Cache, Record
 from lifecycle.graph.key import Ingredient, Key
 from lifecycle.graph.node import Node
 from lifecycle.graph.state import State, StateLayer
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

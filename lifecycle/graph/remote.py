@@ -10,30 +10,26 @@ from lifecycle.events import Message, NullSink, Sink
 from lifecycle.graph.cache import Record
 from lifecycle.graph.document import Contents, Mounts, read_contents
 from lifecycle.graph.key import Key
-from lifecycle.image import Image, OciPlace, Place, Ports
+from lifecycle.image import Image, ImageIndex, OciPlace, Place, Ports, load, select
 from lifecycle.image.layer import Layer, RemoteLayer, known_layer
-from lifecycle.image.places import load_image
 from lifecycle.image.source import BlobSource, read
-from lifecycle.oci import Digest, Platform
+from lifecycle.oci import Digest
 from lifecycle.store import Layout
 
 _ABSENT = frozenset({"registry.not-found", "image.not-found", "image.no-platform", "store.not-a-layout"})
 
 
-def load_or_none(
-    place: Place, ports: Ports, platform: Platform | None = None, digest: Digest | None = None
-) -> Image | None:
-    """The image at a place, in a layout the one with that ``digest``; None when there is none.
+def load_or_none(place: Place, ports: Ports, digest: Digest | None = None) -> Image | ImageIndex | None:
+    """The image or index at a place, in a layout the one with that ``digest``; None when there is none.
 
     Raises whatever else keeps it from being read.
     """
     try:
         if digest is None or not isinstance(place, OciPlace):
-            return load_image(place, ports, platform)
+            return load(place, ports)
         layout = Layout.open(place.path)
         chosen = [item for item in layout.index().manifests if item.digest == digest]
-        found = read(BlobSource(chosen[0], layout.blobs), platform=platform or Platform.host()) if chosen else None
-        return found if isinstance(found, Image) else None
+        return read(BlobSource(chosen[0], layout.blobs)) if chosen else None
     except PylifeError as error:
         if error.code in _ABSENT:
             return None
@@ -75,7 +71,8 @@ class Reach:
 class ImageCache:
     """An image as a cache that is read: one that is nothing else, or one with an inline cache.
 
-    The image's documents are fetched with the first question, its layers when a step needs them.
+    Of an index, every platform's image counts. The documents are fetched with the first question, layers when a step
+    needs them.
     """
 
     def __init__(
@@ -85,14 +82,12 @@ class ImageCache:
         *,
         digest: Digest | None = None,
         sink: Sink | None = None,
-        platform: Platform | None = None,
     ) -> None:
         self.place = place
         self.name = f"the cache {place}"
         self._ports = ports
         self._digest = digest
         self._sink = sink or NullSink()
-        self._platform = platform
         self._reach = Reach(ports)
         self._lock = threading.Lock()
         self._loaded: Contents | None = None
@@ -126,9 +121,22 @@ class ImageCache:
         with self._lock:
             if self._loaded is None:
                 self._loaded = Contents()  # a failure is told once, and then there is nothing here
-                image = load_or_none(self.place, self._ports, self._platform, self._digest)
-                if image is None:
+                found = load_or_none(self.place, self._ports, self._digest)
+                if found is None:
                     self._sink.emit(Message(f"There is no cache at {self.place} yet"))
                 else:
-                    self._loaded = read_contents(image)
+                    self._loaded = _merged(found)
             return self._loaded
+
+
+def _merged(found: Image | ImageIndex) -> Contents:
+    """What an image holds as a cache, or all images of an index together."""
+    if isinstance(found, Image):
+        return read_contents(found)
+    all_contents = [_merged(select(found, platform)) for platform in found.platforms]
+    return Contents(
+        {key: record for item in all_contents for key, record in item.definitions.items()},
+        {key: layer for item in all_contents for key, layer in item.contents.items()},
+        frozenset(key for item in all_contents for key in item.operations),
+        [mount for item in all_contents for mount in item.mounts],
+    )

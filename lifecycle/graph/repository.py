@@ -102,8 +102,8 @@ class RepositoryCache:
         return Image(image.config.with_data(created=created), image.layers, image.dialect)
 
     def _load(self, key: Key) -> Image | None:
-        image = load_or_none(self._at(key), self._ports, self._platform)
-        return image if image and time.time() - _made(image) <= self._ttl else None
+        image = load_or_none(self._at(key), self._ports)
+        return image if isinstance(image, Image) and time.time() - _made(image) <= self._ttl else None
 
     def _at(self, key: Key) -> Place:
         match self._place:

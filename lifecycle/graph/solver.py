@@ -6,7 +6,6 @@ import os
 import queue
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from lifecycle.events import Message, NullSink, Sink, StepEnded, StepStarted, step
@@ -20,6 +19,7 @@ from lifecycle.graph.recording import Recorder
 from lifecycle.graph.state import EMPTY, KnownLayer, LostLayer, State, StateLayer
 from lifecycle.image.layer import BlobLayer, Layer
 from lifecycle.oci.digest import Digest
+from lifecycle.record import dataclass
 
 Found = Literal["definition", "content", "made"]
 """How a result came to be known: by the step's definition, by its content, or by doing it."""
@@ -199,6 +199,7 @@ class Solver:
         try:
             while True:
                 self._assemble(nodes, layers, recorder)
+                recorder.record_packed()
                 for key, node in list(waiting.items()):
                     if len(running) < self.jobs and self._ready(node):
                         del waiting[key]
@@ -227,10 +228,13 @@ class Solver:
             failure = error
             self.cancellation.cancel()
             for _ in running:
-                _, result = results.get()
-                if isinstance(failure, Cancelled) and isinstance(result, BaseException):
+                node, result = results.get()
+                if not isinstance(result, BaseException):
+                    layers[node.definition_key] = result
+                elif isinstance(failure, Cancelled):
                     failure = result
             if isinstance(failure, Exception):
+                self._assemble(nodes, layers, recorder)
                 recorder.finish(failed=True)
                 recorder.flush()
             raise failure from failure.__cause__
@@ -249,7 +253,6 @@ class Solver:
             if isinstance(parent, Base) or parent.definition_key in self._states:
                 self._states[key] = self._state(parent).with_layer(layers[key])
                 recorder.assembled(node, self._state(parent), layers[key])
-        recorder.record_packed()
 
     def _state(self, vertex: Vertex) -> State:
         return vertex.state if isinstance(vertex, Base) else self._states[vertex.definition_key]

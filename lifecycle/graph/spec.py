@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from lifecycle.archive.compress import Profile
 from lifecycle.errors import PylifeError
 from lifecycle.image import OciPlace, RegistryPlace
 from lifecycle.oci import Dialect, Digest, Reference
+from lifecycle.record import dataclass
 
 Kind = Literal["registry", "local", "inline"]
 Mode = Literal["min", "max"]

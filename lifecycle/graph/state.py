@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lifecycle.archive.entry import Member
@@ -13,6 +12,7 @@ from lifecycle.errors import PylifeError
 from lifecycle.image.layer import BlobLayer, Layer, RemoteLayer
 from lifecycle.oci import DigestMismatch
 from lifecycle.oci.digest import Digest
+from lifecycle.record import dataclass
 from lifecycle.store import LocalStore, copy_blob
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from lifecycle.graph import (
     parse_cache_to,
     with_inline_cache,
 )
-from lifecycle.image import Image, OciPlace, Ports, RegistryPlace, append, empty, load_image, send
+from lifecycle.image import Image, OciPlace, Ports, RegistryPlace, append, empty, index_of, load_image, send
 from lifecycle.image.layer import RemoteLayer
 from lifecycle.image.validate import validate
 from lifecycle.oci import History, ImageConfig, Platform, Reference
@@ -444,3 +444,21 @@ def test_steps_know_when_they_were_made(machine: Machine, client: RegistryClient
     assert found is not None
     assert abs(found.made - time.time()) < 60
     assert Profile.GZIP_FAST.codec in found.own.descriptor.media_type
+
+
+def test_every_platform_of_an_index_is_a_cache(
+    machine: Machine, client: RegistryClient, registry: FaultyRegistry
+) -> None:
+    one, two = machine(), machine()
+    images = []
+    for platform in ("amd64", "arm64"):
+        target = one.write(f"step {platform}")
+        solver = one.solver()
+        state = solver.solve([target])[target]
+        lines = [(layer, History(created_by="x")) for layer in state.image_layers()]
+        image = append(empty(ImageConfig.empty(Platform("linux", platform))), lines)
+        images.append(Image(with_inline_cache(image.config, solver.records([target], "min")), image.layers))
+    place = RegistryPlace(Reference.parse(f"{registry.address}/app:1"))
+    send(index_of(images), place, Ports(one.store, client), one.sink)
+    use(two, client, str(place))
+    assert two.build(two.write("step amd64"), two.write("step arm64")) == []

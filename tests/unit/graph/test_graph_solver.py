@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 import time
@@ -9,7 +10,7 @@ import pytest
 from graph_workshop import Workshop
 
 from lifecycle.errors import PylifeError
-from lifecycle.graph import Base, Cancellation
+from lifecycle.graph import Base, Cancellation, Node
 
 
 def chain(shop: Workshop, *titles: str) -> list:  # type: ignore[type-arg]
@@ -203,3 +204,51 @@ def test_an_unchanged_build_is_looked_up_in_a_few_milliseconds(shop: Workshop) -
     began = time.perf_counter()
     assert shop.solver().probe([node]).complete
     assert time.perf_counter() - began < 0.05
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_graphs_made_by_chance_end_whatever_happens(shop: Workshop, seed: int) -> None:
+    """Every step is done once and after what it reads; a failing one ends the build; what was done is known then.
+
+    A linked step that was done before its parent failed has no filesystem to be recorded in.
+    """
+    dice = random.Random(seed)
+    failing = dice.choice([None, dice.randrange(25)])
+
+    def fail() -> None:
+        raise ValueError("by chance")
+
+    def graph(broken: int | None) -> list[Node]:
+        shape = random.Random(seed)
+        nodes: list[Node] = []
+        for number in range(25):
+            above = shape.sample(nodes, min(len(nodes), shape.randrange(4)))
+            options = {"linked": shape.random() < 0.2, "no_cache": False}
+            parent, inputs = (above[0], above[1:]) if above else (None, [])
+            before = fail if number == broken else (lambda: time.sleep(0.001))
+            nodes.append(shop.write(f"s{number}", parent, *inputs, before=before, **options))
+        return nodes
+
+    def in_order(nodes: list[Node], done: list[str], known: set[str]) -> None:
+        for node in nodes:
+            if node.operation.title in done:
+                reads = node.inputs if node.operation.linked else (node.parent, *node.inputs)
+                for item in reads:
+                    title = item.operation.title if isinstance(item, Node) else None
+                    assert title is None or title in known or done.index(title) < done.index(node.operation.title)
+
+    nodes = graph(failing)
+    if failing is not None:
+        with pytest.raises(ValueError, match="by chance"):
+            shop.build(*nodes, jobs=dice.randrange(1, 5))
+        in_order(nodes, list(shop.log), set())
+    before = set(shop.log)
+    nodes = graph(None)
+    done = shop.build(*nodes, jobs=dice.randrange(1, 5))
+    in_order(nodes, done, before)
+    titles = [node.operation.title for node in nodes]
+    linked = {node.operation.title for node in nodes if node.operation.linked}
+    assert len(done) == len(set(done))
+    assert set(done) | before == set(titles)
+    assert set(done) & before <= linked
+    assert shop.build(*graph(None)) == []
