@@ -218,13 +218,20 @@ def make_archive(path: Path, text: str) -> None:
     """An archive at ``path``, compressed as its name says; names are written as they stand, hostile or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = io.BytesIO()
+    known: dict[str, tarfile.TarInfo] = {}
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for letter, entry, data in parse_tree(text):
             info = tarfile.TarInfo(entry.name.decode("utf-8", "surrogateescape"))
             info.mode, info.uid, info.gid, info.size = entry.mode, entry.uid, entry.gid, len(data)
+            if letter == "h":
+                info.mode = 0o600
             kinds = {"d": tarfile.DIRTYPE, "f": tarfile.REGTYPE, "l": tarfile.SYMTYPE, "h": tarfile.LNKTYPE}
             info.type = (kinds | {"p": tarfile.FIFOTYPE})[letter]
             info.linkname = entry.linkname.decode()
+            if letter == "h" and info.linkname in known:
+                first = known[info.linkname]
+                info.mode, info.uid, info.gid = first.mode, first.uid, first.gid
+            known[info.name] = info
             archive.addfile(info, io.BytesIO(data))
     match path.suffix:
         case ".gz" | ".tgz":
