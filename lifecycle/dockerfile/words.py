@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.dockerfile.substitutions import replace_all, replace_first, trim_prefix, trim_suffix
 from lifecycle.dockerfile.text import SPACE
+from lifecycle.record import dataclass
 
 DEEPEST = 100  # substitutions within substitutions
 
@@ -308,10 +308,12 @@ class _Reader:
             self.pos += 1
             if not modifier:
                 raise self.fail("syntax error: missing `}`")
-        if modifier not in _ASSUMING and (colon or modifier not in "#%"):
+        trims = modifier in "#%"
+        shells = self.heredocs and colon and not trims  # the shell's own, in a line of RUN: ${name:=word}, ${name:1:2}
+        if modifier not in _ASSUMING and not shells and (colon or not trims):
             shown = ":" * colon + (modifier if modifier.isprintable() else repr(modifier)[1:-1])
             raise self.fail(f"unsupported modifier ({shown}) in substitution")
-        if modifier in "#%":
+        if trims:
             return self.trimmed(name, modifier)
         return self.assumed(name, modifier, colon)
 

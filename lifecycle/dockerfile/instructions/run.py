@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Literal, Self, cast, get_args
 
 from lifecycle.dockerfile.ast import BadArguments, Node
 from lifecycle.dockerfile.instructions.base import Command, Instruction, Scope
-from lifecycle.dockerfile.instructions.csv import parse_bool, split_fields
 from lifecycle.dockerfile.instructions.flags import BadFlag, Flags
-from lifecycle.dockerfile.instructions.mounts import Mount, mount_fields, parse_mount
+from lifecycle.record import dataclass
+
+if TYPE_CHECKING:
+    from lifecycle.dockerfile.instructions.mounts import Mount
 
 Network = Literal["default", "none", "host"]
 Security = Literal["sandbox", "insecure"]
@@ -44,10 +45,7 @@ class Run(Instruction):
             raise node.error(
                 BadArguments, "RUN has an empty command", fix='Write a command: RUN ["program", "argument"].'
             )
-        run = cls._read(node, None)
-        for text in run.mount_texts:
-            mount_fields(text, node)
-        return run
+        return cls._read(node, None)
 
     @property
     def mount_texts(self) -> tuple[str, ...]:
@@ -66,14 +64,28 @@ class Run(Instruction):
         return cls(
             node=node,
             command=Command.read(node),
-            mounts=tuple([parse_mount(text, node, scope) for text in flags.list("mount")]) if scope else (),
+            mounts=_mounts(flags.list("mount"), node, scope),
             network=cast(Network, network if network in get_args(Network) else "default"),
             security=cast(Security, security if security in get_args(Security) else "sandbox"),
             devices=tuple([_device(text, node) for text in flags.list("device")]) if scope else (),
         )
 
 
+def _mounts(texts: tuple[str, ...], node: Node, scope: Scope | None) -> tuple[Mount, ...]:
+    if not texts:
+        return ()
+    from lifecycle.dockerfile.instructions.mounts import mount_fields, parse_mount
+
+    if scope:
+        return tuple([parse_mount(text, node, scope) for text in texts])
+    for text in texts:
+        mount_fields(text, node)
+    return ()
+
+
 def _device(text: str, node: Node) -> Device:
+    from lifecycle.dockerfile.instructions.csv import parse_bool, split_fields
+
     device, required = "", False
     try:
         for field in split_fields(text):
