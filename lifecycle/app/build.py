@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,6 +23,7 @@ from lifecycle.oci import Reference
 from lifecycle.phases.analyze import RunImage, analyze
 from lifecycle.phases.cache import read_memo
 from lifecycle.phases.inputs import EPOCH, BuildInputs, Engine, ExportOptions, Limits, builder_owner
+from lifecycle.record import dataclass
 from lifecycle.source.descriptor import ProjectDescriptor, find_project_descriptor
 from lifecycle.source.directory import copy_directory, digest_directory
 from lifecycle.source.ignore import EVERYTHING, Filter

@@ -6,11 +6,11 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.source.descriptor import BuildpackSource, ProjectDescriptor, Script

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lifecycle.app.settings import Settings
+from lifecycle.record import dataclass
 from lifecycle.sandbox.doctor import Check
 from lifecycle.sandbox.doctor import examine as examine_host
 from lifecycle.sandbox.rung import Isolation, Rung

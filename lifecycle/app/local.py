@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lifecycle.errors import PylifeError
 from lifecycle.image.errors import ImageNotFound
@@ -13,6 +12,7 @@ from lifecycle.image.places import Place, RegistryPlace, locate
 from lifecycle.image.ports import Ports
 from lifecycle.image.source import StoreSource, read
 from lifecycle.oci import Descriptor, ImageConfig, Platform, Reference
+from lifecycle.record import dataclass
 from lifecycle.store import LocalStore
 
 

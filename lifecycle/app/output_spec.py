@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from lifecycle.archive.compress import Profile
 from lifecycle.errors import UsageError
 from lifecycle.oci import BadPlatform, BadReference, Dialect, Platform, Reference
+from lifecycle.record import dataclass
 
 OutputKind = Literal["image", "registry", "oci", "docker", "tar", "local", "cacheonly"]
 Level = Literal["manifest", "manifest-descriptor", "index"]

@@ -8,7 +8,7 @@ import stat
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,6 +24,7 @@ from lifecycle.image.layer import compress_layer
 from lifecycle.image.places import OciArchivePlace, OciPlace, Place, RegistryPlace, StorePlace, send
 from lifecycle.image.source import index_of, read
 from lifecycle.oci import Dialect, Digest, Reference
+from lifecycle.record import dataclass
 from lifecycle.store import Partial
 
 if TYPE_CHECKING:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lifecycle.app.ports import Ports
 from lifecycle.image import Image
 from lifecycle.image.places import RegistryPlace, StorePlace, load_image, locate, parse_place, send
 from lifecycle.phases.analyze import RunImage
 from lifecycle.phases.rebase import app_metadata, rebase
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

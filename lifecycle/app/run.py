@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from lifecycle.app.engine import open_engine
@@ -17,6 +17,7 @@ from lifecycle.image import Image
 from lifecycle.image.places import load_image, locate
 from lifecycle.oci import ImageConfig, Platform
 from lifecycle.phases.layout import PROCESS_DIR, process_types
+from lifecycle.record import dataclass
 from lifecycle.sandbox.spec import Mount, RunSpec
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

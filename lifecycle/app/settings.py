@@ -10,11 +10,12 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lifecycle.app.errors import BadSetting, BadSettingsFile
+from lifecycle.record import dataclass
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, ClassVar, Literal, Self, cast
 
@@ -17,6 +16,7 @@ from lifecycle.archive.entry import Member, SupportsWrite
 from lifecycle.archive.errors import BadCompression, BadProfile
 from lifecycle.archive.writer import TarStyle, write_tar
 from lifecycle.oci.digest import Digest
+from lifecycle.record import dataclass
 
 Codec = Literal["gzip", "zstd", "none"]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO, Protocol
+
+from lifecycle.record import dataclass
 
 EPOCH_1980 = 315532801
 """1980-01-01T00:00:01Z, the time that CNB gives to every file of a layer (seconds)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from lifecycle.dockerfile.arguments import ArgumentError, arguments_of, split_flags, split_keyword
@@ -16,6 +16,7 @@ from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.dockerfile.location import Location
 from lifecycle.dockerfile.text import NOT_UTF8, SPACE, go_quote
 from lifecycle.dockerfile.words import BadSubstitution, heredoc_name, words_of_line
+from lifecycle.record import dataclass
 
 LONGEST_LINE = 65535  # bytes
 DEEPEST = 50  # ONBUILD within ONBUILD; one is one too many, which is for the instruction to say

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.dockerfile.location import Location
 from lifecycle.dockerfile.text import SPACE
+from lifecycle.record import dataclass
 
 KNOWN = frozenset({"syntax", "escape", "check"})
 

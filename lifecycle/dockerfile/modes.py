@@ -6,7 +6,8 @@ Source: BSD's setmode(3), as BuildKit has it, with no umask.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from lifecycle.record import dataclass
 
 _WHO = {"u": 0o4700, "g": 0o2070, "o": 0o0007, "a": 0o6777}
 _SHIFT = {"u": 6, "g": 3, "o": 0}

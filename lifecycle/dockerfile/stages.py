@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from lifecycle.dockerfile.ast import File
 from lifecycle.dockerfile.errors import DockerfileError, near
@@ -12,6 +11,7 @@ from lifecycle.dockerfile.instructions.base import Instruction
 from lifecycle.dockerfile.instructions.from_ import From
 from lifecycle.dockerfile.instructions.reading import parse_instruction
 from lifecycle.dockerfile.instructions.variables import Arg
+from lifecycle.record import dataclass
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 

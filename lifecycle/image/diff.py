@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Literal
 
 from lifecycle.archive.entry import Kind
@@ -13,6 +13,7 @@ from lifecycle.image.filesystem import OPAQUE, WHITEOUT, parent
 from lifecycle.image.image import Image
 from lifecycle.image.layer import Layer
 from lifecycle.oci import Digest
+from lifecycle.record import dataclass
 
 What = Literal["added", "removed", "changed"]
 

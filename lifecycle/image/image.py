@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Protocol
 
 from lifecycle.image.layer import Layer
 from lifecycle.oci import Descriptor, Dialect, Digest, ImageConfig, Index, Manifest, Platform, Reference
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

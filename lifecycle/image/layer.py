@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO, Protocol, cast
 
 from lifecycle.archive.compress import Decompressed, LayerSink, Profile, decompress
@@ -12,6 +12,7 @@ from lifecycle.archive.entry import Member
 from lifecycle.archive.writer import TarStyle, write_tar
 from lifecycle.image.ports import Registry
 from lifecycle.oci import Descriptor, Dialect, Digest, Reference, mediatypes
+from lifecycle.record import dataclass
 from lifecycle.store import BlobReader, LocalStore
 from lifecycle.store.blobs import VerifyingReader
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +23,7 @@ from lifecycle.image.ports import Ports
 from lifecycle.image.source import BlobSource, RegistrySource, StoreSource, read, source_of
 from lifecycle.image.transfer import Transfer, transfer
 from lifecycle.oci import BadReference, Descriptor, Index, Platform, Reference
+from lifecycle.record import dataclass
 from lifecycle.store import Layout, Partial
 from lifecycle.store.dir import FlatDirectory
 from lifecycle.store.docker_archive import DockerArchive, SavedImage, write_docker_archive

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
 from lifecycle.archive.compress import Profile
 from lifecycle.image.errors import NoRegistry
 from lifecycle.oci import Descriptor, Digest, Reference
+from lifecycle.record import dataclass
 from lifecycle.store import LocalStore
 
 Pushed = Literal["exists", "mounted", "uploaded"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import BinaryIO
 
 from lifecycle.image.errors import ImageNotFound, NoPlatform, NotAnImage
@@ -26,6 +26,7 @@ from lifecycle.oci import (
     parse_document,
 )
 from lifecycle.oci.manifest import SIZE_LIMIT
+from lifecycle.record import dataclass
 from lifecycle.store import BlobReader, LocalStore
 
 CONFIG_LIMIT = 32 << 20

@@ -6,7 +6,6 @@ import io
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from lifecycle.events import Sink, Step, step
@@ -14,6 +13,7 @@ from lifecycle.image.destination import Destination, Put
 from lifecycle.image.errors import NoPlatform
 from lifecycle.image.image import Source
 from lifecycle.oci import Descriptor, Digest, Index, Manifest, parse_document
+from lifecycle.record import dataclass
 from lifecycle.store import MissingBlob
 
 _THREADS = 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import BinaryIO
 
@@ -15,6 +14,7 @@ from lifecycle.image.places import Place, open_source
 from lifecycle.image.ports import Ports
 from lifecycle.image.source import CONFIG_LIMIT, read_small, source_of
 from lifecycle.oci import Descriptor, Dialect, Digest, ImageConfig, Index, Manifest, mediatypes, parse_document
+from lifecycle.record import dataclass
 
 _CHUNK = 1 << 20
 _THREADS = 4

@@ -8,12 +8,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from lifecycle.oci.digest import Digest
 from lifecycle.oci.errors import BadDocument
 from lifecycle.oci.platform import Platform
+from lifecycle.record import dataclass
 
 _CONTAINER_TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("Env", "Entrypoint", "Cmd"), (list, str)),

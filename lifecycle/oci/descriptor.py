@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from lifecycle.oci.digest import Digest
 from lifecycle.oci.errors import BadDocument
 from lifecycle.oci.platform import Platform
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lifecycle.oci import mediatypes
 from lifecycle.oci.descriptor import Descriptor
@@ -15,6 +15,7 @@ from lifecycle.oci.digest import Digest
 from lifecycle.oci.errors import BadDocument
 from lifecycle.oci.mediatypes import Dialect
 from lifecycle.oci.platform import Platform
+from lifecycle.record import dataclass
 
 SIZE_LIMIT = 8 << 20
 """Bytes of the largest manifest that is read (registries commonly stop at 4 MiB)."""

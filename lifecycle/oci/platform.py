@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lifecycle.oci.errors import BadPlatform
+from lifecycle.record import dataclass
 
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
 _ALIASES = {

@@ -6,10 +6,11 @@ Source: distribution/reference, "Grammar"; the familiar form (docker.io, library
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lifecycle.oci.digest import Digest
 from lifecycle.oci.errors import BadReference
+from lifecycle.record import dataclass
 
 _DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = re.compile(rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")

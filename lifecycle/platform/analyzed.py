@@ -6,7 +6,7 @@ Source: CNB platform.md, "analyzed.toml (TOML)".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lifecycle.buildpack.target import BaseTarget, Distro
 from lifecycle.oci import BadDigest, Digest
 from lifecycle.platform.errors import BadContractFile
 from lifecycle.platform.files import read
+from lifecycle.record import dataclass
 from lifecycle.toml import Table, dump
 
 

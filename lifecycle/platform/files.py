@@ -8,7 +8,7 @@ Source: CNB platform.md, "Data Format".
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lifecycle.buildpack.order import OrderFile, System, parse_order_file, parse
 from lifecycle.buildpack.plan import Plan, PlanEntry, Require
 from lifecycle.oci import BadReference, Digest, Reference
 from lifecycle.platform.errors import BadContractFile
+from lifecycle.record import dataclass
 from lifecycle.toml import Table, dump
 
 

@@ -11,9 +11,10 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlencode, urlsplit
 
+from lifecycle.record import dataclass
 from lifecycle.registry.credentials import Credentials, Keychain
 from lifecycle.registry.errors import BadAnswer, Denied, Refused, Unauthorized
 from lifecycle.registry.transport import Answer

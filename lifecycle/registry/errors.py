@@ -11,10 +11,10 @@ RegistryError
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from lifecycle.record import dataclass
 from lifecycle.transport.errors import RETRYABLE, HttpError
 
 

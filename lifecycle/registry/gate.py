@@ -9,9 +9,11 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 from urllib.parse import parse_qs
+
+from lifecycle.record import dataclass
 
 
 class Gate(Protocol):

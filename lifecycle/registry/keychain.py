@@ -13,11 +13,11 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 from lifecycle.registry.credentials import Credentials, Keychain, KeychainChain
 
 HELPER_SECONDS = 60.0

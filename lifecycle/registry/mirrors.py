@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lifecycle.errors import UsageError
 from lifecycle.oci import Reference
+from lifecycle.record import dataclass
 
 
 class BadRewrite(UsageError):

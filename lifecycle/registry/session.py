@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from lifecycle.events import Sink
 from lifecycle.oci import Reference
+from lifecycle.record import dataclass
 from lifecycle.registry.auth import Authorizer, Scopes
 from lifecycle.registry.credentials import Keychain
 from lifecycle.registry.errors import (

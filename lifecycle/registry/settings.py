@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from lifecycle.record import dataclass
 from lifecycle.registry.mirrors import Rewrite
 from lifecycle.transport.settings import TransportSettings, is_loopback, system_certs_dirs
 

@@ -6,10 +6,11 @@ Source: CNB spec extensions/project-descriptor.md, schema 0.2, and schema 0.1 as
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from lifecycle.record import dataclass
 from lifecycle.source.errors import BadProjectDescriptor
 from lifecycle.source.ignore import Filter
 from lifecycle.toml import Table

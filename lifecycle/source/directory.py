@@ -11,11 +11,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from lifecycle.events import Level, Message, NullSink, Sink
 from lifecycle.oci import Digest
+from lifecycle.record import dataclass
 from lifecycle.source.errors import CopyFailed, SourceChanged, SourceNotFound, SourceUnreadable
 from lifecycle.source.ignore import EVERYTHING, Filter
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
+from lifecycle.record import dataclass
 from lifecycle.source.remote_errors import BadGitRef
 
 _SCHEMES = ("http", "https", "ssh", "git")

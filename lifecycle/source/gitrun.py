@@ -11,12 +11,13 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message
+from lifecycle.record import dataclass
 from lifecycle.source.gitref import GitRef
 from lifecycle.source.remote_errors import GitDenied, GitFailed, GitMissing
 from lifecycle.source.remotes import Remotes

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
+
+from lifecycle.record import dataclass
 
 _CLASSES = {
     "alnum": "a-zA-Z0-9",

@@ -9,7 +9,6 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
@@ -18,6 +17,7 @@ from lifecycle.archive import Entry, Ownership, Whiteouts, decompress, extract
 from lifecycle.archive.errors import NotATar
 from lifecycle.archive.tree import Tree
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 from lifecycle.source.errors import BadArchive, SourceNotFound, SourceUnreadable, SourceUnsupported
 from lifecycle.source.zip import MAGIC, extract_zip
 

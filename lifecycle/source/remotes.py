@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lifecycle.events import NullSink, Sink
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.transport import TransportSettings

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from lifecycle.oci import BadDocument, Descriptor, Dialect, Digest, ImageConfig, Manifest
 from lifecycle.oci.mediatypes import Codec
+from lifecycle.record import dataclass
 from lifecycle.store.blobs import MemoryBlobs, verifying
 from lifecycle.store.errors import BadArchive, MissingBlob
 from lifecycle.store.partial import Partial

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.errors import PylifeError
 from lifecycle.oci import BadReference, Descriptor, Digest, Index, Manifest, Reference, mediatypes
+from lifecycle.record import dataclass
 from lifecycle.store.blobs import DiskBlobs, read_bytes
 from lifecycle.store.errors import MissingBlob, StoreBusy, disk_errors, of_oserror
 from lifecycle.store.layout import REF_NAME, Layout

@@ -9,13 +9,13 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from lifecycle.archive.entry import DIR, SYMLINK, printable
 from lifecycle.archive.filetree import ROOT, FileTree, HostTree, join, resolve
 from lifecycle.dockerfile.copying.spec import CopySpec
 from lifecycle.dockerfile.patterns import Matcher, compile_glob
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 
 
 class SourceNotFound(PylifeError):

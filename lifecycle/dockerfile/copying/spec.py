@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lifecycle.archive.writer import OnDisk
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.dockerfile.modes import Mode

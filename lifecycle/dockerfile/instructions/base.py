@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 
 from lifecycle.dockerfile.ast import BadArguments, Heredoc, Node
@@ -16,6 +16,7 @@ from lifecycle.dockerfile.words import (
     expand_variables,
     expand_words,
 )
+from lifecycle.record import dataclass
 
 
 class BadValue(DockerfileError):

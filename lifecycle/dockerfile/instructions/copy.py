@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from lifecycle.dockerfile.ast import BadArguments, Heredoc, Node, parse_heredoc
 from lifecycle.dockerfile.instructions.base import BadValue, Instruction, Scope
 from lifecycle.dockerfile.instructions.flags import BadFlag, Flags
 from lifecycle.dockerfile.modes import Mode
+from lifecycle.record import dataclass
 
 _REMOTE = re.compile(r"(?:https?|git|ssh)://|[\w.-]+@[\w.-]+:", re.ASCII)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from lifecycle.dockerfile.ast import Node
 from lifecycle.dockerfile.instructions.base import BadValue, Instruction, Scope, some_arguments
 from lifecycle.dockerfile.instructions.flags import Flags
+from lifecycle.record import dataclass
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 

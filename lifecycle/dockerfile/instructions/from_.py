@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from lifecycle.dockerfile.ast import BadArguments, Node
 from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.dockerfile.instructions.base import BadValue, Instruction, Scope
 from lifecycle.dockerfile.instructions.flags import Flags
+from lifecycle.record import dataclass
 
 _NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Self
 
 from lifecycle.dockerfile.ast import BadArguments, Node
 from lifecycle.dockerfile.errors import near
 from lifecycle.dockerfile.instructions.base import BadValue, Instruction, Scope, some_arguments
 from lifecycle.dockerfile.instructions.flags import Flags
+from lifecycle.record import dataclass
 
 TIMES = ("interval", "timeout", "start-period", "start-interval")
 MILLISECOND = 1_000_000

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from lifecycle.dockerfile.ast import Node
 from lifecycle.dockerfile.errors import DockerfileError, near
 from lifecycle.dockerfile.instructions.base import Scope
 from lifecycle.dockerfile.instructions.csv import parse_bool, split_fields
+from lifecycle.record import dataclass
 
 MountType = Literal["bind", "cache", "tmpfs", "secret", "ssh"]
 Sharing = Literal["shared", "private", "locked"]

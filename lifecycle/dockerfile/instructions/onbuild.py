@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Self
 
 from lifecycle.dockerfile.ast import BadArguments, Node
 from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.dockerfile.instructions.base import Instruction
 from lifecycle.dockerfile.instructions.flags import Flags
+from lifecycle.record import dataclass
 
 FORBIDDEN = ("onbuild", "from", "maintainer")
 

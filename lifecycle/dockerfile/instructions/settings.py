@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from lifecycle.dockerfile.ast import BadArguments, Node
@@ -10,6 +10,7 @@ from lifecycle.dockerfile.instructions.base import Instruction, Scope, one_argum
 from lifecycle.dockerfile.instructions.flags import Flags
 from lifecycle.dockerfile.instructions.signals import check_signal
 from lifecycle.dockerfile.text import SPACE
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

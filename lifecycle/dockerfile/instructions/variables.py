@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from lifecycle.dockerfile.ast import BadArguments, Node
 from lifecycle.dockerfile.instructions.base import Instruction, Scope, some_arguments
 from lifecycle.dockerfile.instructions.flags import Flags
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from lifecycle.dockerfile.running.errors import BadCacheArchive
+from lifecycle.record import dataclass
 from lifecycle.snapshot.places import Lock, remove_tree
 
 if TYPE_CHECKING:

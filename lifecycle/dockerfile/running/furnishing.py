@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import posixpath
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from lifecycle.dockerfile.running.errors import BadMount, BadSecret, SecretMissing, SshMissing
 from lifecycle.dockerfile.running.order import BindMount, CacheMount, RunOrder, SecretMount, SshMount, TmpfsMount
 from lifecycle.events import Message
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.dockerfile.running.caches import HeldCache

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from lifecycle.dockerfile.running.errors import UnknownUser
+from lifecycle.record import dataclass
 from lifecycle.sandbox.stubs import resolve_inside
 
 _MAX_ID = 0xFFFFFFFE

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from lifecycle.dockerfile.running.errors import BadSecret
 from lifecycle.dockerfile.running.options import fields
+from lifecycle.record import dataclass
 
 #: bytes; what BuildKit takes
 MAX_SIZE = 500 * 1024

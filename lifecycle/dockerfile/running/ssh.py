@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lifecycle.dockerfile.running.errors import BadSsh
+from lifecycle.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lifecycle.dockerfile.running.secrets import Secret
 from lifecycle.dockerfile.running.ssh import SshSource
 from lifecycle.events import NullSink, Sink
+from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
     from lifecycle.sandbox import Sandbox
