@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
 from lifecycle.source.errors import BadArchive, SourceNotFound, SourceUnreadable, SourceUnsupported
 from lifecycle.source.inside import subdirectory
 
@@ -114,7 +115,8 @@ def _directory(scratch: Path) -> Iterator[Path]:
     try:
         yield made
     finally:
-        remove_tree(made)
+        if made.exists():  # else the scratch went before, and this with it
+            remove_tree(made)
 
 
 # -- each kind ---------------------------------------------------------------------------------------------------

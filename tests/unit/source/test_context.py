@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -246,6 +247,25 @@ def test_an_object_in_s3(server: FileServer, scratch: Path, tmp_path: Path) -> N
 )
 def test_the_address_of_an_object(environment: dict[str, str], url: str) -> None:
     assert object_url("s3://bucket/a/b", environment) == url
+
+
+def test_a_signature_is_that_of_the_documentation() -> None:
+    """Source: AWS, "Signature Calculations for the Authorization Header", example "GET Bucket Lifecycle"."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    }
+    found = signature("https://examplebucket.s3.amazonaws.com/?lifecycle=", environment, 1369353600)
+    assert found["authorization"].endswith(
+        "SignedHeaders=host;x-amz-content-sha256;x-amz-date,"
+        "Signature=fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"
+    )
+
+
+def test_a_scratch_that_went_before_is_no_trouble(tmp_path: Path, remotes: Remotes) -> None:
+    (tmp_path / "app.tar").write_bytes(tar())
+    with open_context(str(tmp_path / "app.tar"), tmp_path / "gone", remotes):
+        shutil.rmtree(tmp_path / "gone")
 
 
 def test_without_credentials_nothing_is_signed() -> None:
