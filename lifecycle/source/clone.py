@@ -14,11 +14,11 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from lifecycle.events import step
+from lifecycle.record import dataclass
 from lifecycle.source.gitref import GitRef, is_commit, parse_git_ref
 from lifecycle.source.gitrun import Git
 from lifecycle.source.inside import subdirectory

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
 from lifecycle.source.errors import BadArchive, SourceNotFound, SourceUnreadable, SourceUnsupported
-from lifecycle.source.inside import subdirectory
 
 if TYPE_CHECKING:
     from lifecycle.source.gitref import GitRef
@@ -100,6 +99,8 @@ def open_context(
 def _scoped(context: Context, sub_path: str) -> Context:
     if not sub_path:
         return context
+    from lifecycle.source.inside import subdirectory
+
     name = f"{context.name} ({sub_path})"
     return replace(context, directory=subdirectory(context.directory, sub_path, context.name), name=name)
 

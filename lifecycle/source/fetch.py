@@ -14,13 +14,14 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from lifecycle.events import Step, step
 from lifecycle.oci.digest import Digest
+from lifecycle.record import dataclass
 from lifecycle.source.remote_errors import (
     BadUrl,
     ChecksumMismatch,
