@@ -9,10 +9,10 @@ from typing import BinaryIO, Protocol
 
 from lifecycle.archive.directory import Walker
 from lifecycle.archive.entry import CHAR, DIR, FILE, SYMLINK, Content, Entry, printable
-from lifecycle.snapshot.base import View
 from lifecycle.snapshot.errors import ReservedName
 from lifecycle.snapshot.looking import ROOT, WHITEOUT
 from lifecycle.snapshot.stratum import Owner
+from lifecycle.snapshot.view import MergedView
 
 _CHUNK = 1 << 18
 
@@ -56,7 +56,7 @@ class Change:
     closed: bool = False
 
 
-def compare(top: Top, below: View, owner: Owner | None) -> list[Change]:
+def compare(top: Top, below: MergedView, owner: Owner | None) -> list[Change]:
     """Everything in ``top``, parents before children and sorted as the archive will be, each marked wanted or not.
 
     ``owner`` is whom new files belong to where the disk knows no owners (None: it does). Of a file with several names
@@ -66,7 +66,7 @@ def compare(top: Top, below: View, owner: Owner | None) -> list[Change]:
 
 
 class _Comparison:
-    def __init__(self, top: Top, below: View, owner: Owner | None) -> None:
+    def __init__(self, top: Top, below: MergedView, owner: Owner | None) -> None:
         self._top = top
         self._below = below
         self._owner = owner
@@ -147,7 +147,10 @@ class _Comparison:
         self, path: bytes, place: bytes, status: os.stat_result, lower: Entry | None
     ) -> tuple[Entry, Content] | None:
         member = self._reader.member(path, place, status)
-        if member is None or self._owner is None or lower is None or not self._top.is_kept(path, status):
+        if member is None or self._owner is None or lower is None:
+            return member
+        # overlayfs does not note where a file of several names came from: it is taken for the one that was there
+        if path != ROOT and not self._top.is_kept(path, status) and not self._below.has_other_names(path):
             return member
         return replace(member[0], uid=lower.uid, gid=lower.gid), member[1]
 

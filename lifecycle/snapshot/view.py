@@ -51,6 +51,14 @@ class MergedView:
         found = self._find(path)
         return None if found is None else found[1]
 
+    def has_other_names(self, path: bytes) -> bool:
+        """Whether the file at ``path`` has hard links in its layer."""
+        for layer in self._directory(path.rpartition(b"/")[0] or ROOT) or ():
+            look, raw = layer.look(path)
+            if look is not None:
+                return look is OTHER and raw is not None and layer.identity(path, raw) is not None
+        return False
+
     def names(self, path: bytes) -> list[bytes]:
         stack = self._directory(path)
         return [] if stack is None else sorted(self._children(path, stack))
