@@ -19,7 +19,7 @@ from lifecycle.graph.key import Ingredient
 from lifecycle.graph.node import Base, Node, Vertex
 from lifecycle.graph.state import KnownLayer
 from lifecycle.image.image import Image
-from lifecycle.oci import Dialect, Platform
+from lifecycle.oci import BadPlatform, Dialect, Platform
 from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
@@ -216,7 +216,11 @@ class Planner:
         return Base(layers, (Ingredient("base image", [layer.diff_id for layer in image.layers]),))
 
     def _platform(self, from_: From) -> Platform | None:
-        return None if from_.platform is None else Platform.parse(from_.platform)
+        try:
+            return None if from_.platform is None else Platform.parse(from_.platform)
+        except BadPlatform as error:
+            error.where = str(from_.node.location)
+            raise
 
     def image(self, name: str, platform: Platform, instruction: Instruction) -> Image:
         """The image ``name``; one that is not there names the near stage."""

@@ -51,11 +51,18 @@ if TYPE_CHECKING:
 _TITLE = 120  # characters
 
 
-class BadSource(DockerfileError):
-    """COPY or ADD names a source that this instruction cannot take."""
+class BadChecksum(DockerfileError):
+    """ADD has a checksum that is none."""
 
-    code = "dockerfile.bad-source"
-    fix = "Use ADD for URLs and git repositories, and COPY --from for images and stages."
+    code = "dockerfile.bad-checksum"
+    fix = "Write it as sha256: and 64 hexadecimal digits; for a git repository the commit."
+
+
+class DeviceAsked(DockerfileError):
+    """RUN asks for a device of the host, which pylife gives no step."""
+
+    code = "dockerfile.no-devices"
+    fix = "Leave --device out: run what needs the device when the image runs."
 
 
 class BadHeredoc(DockerfileError):
@@ -211,7 +218,7 @@ class StageBuild:
             order = replace(order, hostname=hostname)
         if instruction.devices:
             raise instruction.node.error(
-                BadSource,
+                DeviceAsked,
                 "RUN --device cannot be given",
                 word="--device",
                 why="pylife gives steps no devices of the host",
@@ -275,13 +282,10 @@ class StageBuild:
 
     def _copy(self, instruction: Copy) -> None:
         place = self._place(instruction)
-        for source in instruction.sources:
-            if source.startswith(("http://", "https://")):
-                raise instruction.node.error(BadSource, "COPY cannot fetch a URL", word=source)
         inputs: tuple[Vertex, ...] = ()
         tree: HostTree | None = None
-        if instruction.from_ is not None:
-            name = self.planner.expanded(instruction.from_, self.scope)
+        if any(flag.startswith("--from") for flag in instruction.node.flags):
+            name = self.planner.expanded(instruction.from_ or "", self.scope)
             found = self.planner.source(self.stage, name, instruction, self.begun.platform)
             if isinstance(found, Node | Base):
                 inputs = (found,)
@@ -315,16 +319,7 @@ class StageBuild:
             tree, commit = cloned
             return Part(replace(spec, sources=("/",)), tree, source, commit)
         if not source.startswith(("http://", "https://")):
-            if checksum:
-                raise instruction.node.error(
-                    BadSource,
-                    "--checksum is for URLs and git repositories",
-                    word="--checksum",
-                    why=f"{source} is neither",
-                )
             return None
-        if checksum and len(instruction.sources) + len(instruction.files) > 1:
-            raise instruction.node.error(BadSource, "--checksum is for one source alone", word="--checksum")
         fetched = sources.url(source, _digest(checksum, instruction))
         inline = Inline(fetched.name or "download", OnDisk(os.fsencode(fetched.path)), fetched.mode)
         remote = replace(spec, inlines=(inline,), unpack=bool(instruction.unpack))
@@ -382,7 +377,7 @@ def _digest(checksum: str, instruction: Add) -> Digest | None:
         return Digest.parse(checksum) if checksum else None
     except BadDigest as error:
         why = "write it as sha256:… with 64 hexadecimal digits"
-        raise instruction.node.error(BadSource, f"{checksum!r} is no checksum", word=checksum, why=why) from error
+        raise instruction.node.error(BadChecksum, f"{checksum!r} is no checksum", word=checksum, why=why) from error
 
 
 def copy_of_tree(tree: HostTree, stage: Stage, workshop: Workshop) -> Node:
