@@ -102,8 +102,10 @@ def explain(
         before = recall(node.slot) if node.slot else None
         if key not in changes:
             changes[key] = _changes(node, before) if before else ()
-            if changes[key] or node.operation.no_cache:
-                origins[key] = node.operation.title
+            if node.operation.no_cache:
+                origins[key] = f"an earlier step was done without cache: {node.operation.title}"
+            elif changes[key]:
+                origins[key] = f"an earlier step changed: {node.operation.title}"
             elif above := _origin((node.parent, *node.inputs), origins):
                 origins[key] = above
         outcome = outcomes.get(key, "not needed")
@@ -127,13 +129,14 @@ def _causes(
     if changed:
         return changed
     if above:
-        return (f"an earlier step changed: {above}",)
+        return (above,)
     if node.definition_key in lost:
         return ("the cached layer is gone from the store",)
     return ("no record: first build" if before is None else "no record: it was removed from the cache",)
 
 
 def _origin(above: Sequence[Vertex], origins: Mapping[Key, str]) -> str | None:
+    """What is to be said of a step because of what it depends on."""
     return next((origins[item.definition_key] for item in above if item.definition_key in origins), None)
 
 

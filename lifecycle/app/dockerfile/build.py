@@ -367,7 +367,8 @@ def _solve(
 
             workshop.keep_failed = keeper(ports, workshop.packer)
         fill_mounts(caches, request, ports, rung)
-        states = solver.solve(targets)
+        with solver.cancellation.calling(sandbox.close):  # the first failure, or Ctrl-C, ends what runs beside it
+            states = solver.solve(targets)
         mounts: Mounts = ()
         if any(target.mounts for target in caches.targets):
             mounts = pack_mounts(list(walk(targets)), request, ports, rung)

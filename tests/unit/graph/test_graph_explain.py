@@ -96,7 +96,7 @@ def test_a_step_without_cache_says_so_and_is_named_below(shop: Workshop) -> None
     build(shop, shop.write("b", shop.write("a")))
     found = build(shop, shop.write("b", shop.write("a", no_cache=True, files={"a": b"2"})))
     assert found["a"] == ("miss", ("--no-cache",))
-    assert found["b"] == ("miss", ("an earlier step changed: a",))
+    assert found["b"] == ("miss", ("an earlier step was done without cache: a",))
 
 
 def test_a_lost_layer_is_told(shop: Workshop) -> None:
