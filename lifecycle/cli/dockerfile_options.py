@@ -41,7 +41,6 @@ DOCKERFILE_ONLY: Mapping[str, str] = {
     "pull": "--pull",
     "jobs": "--jobs",
     "keep_failed": "--keep-failed",
-    "squash": "--squash",
 }
 """Parameters that mean something only with --dockerfile, and how they are spelled."""
 
@@ -119,7 +118,6 @@ def dockerfile_options(function: F) -> F:
         click.option("--pull", is_flag=True, help="Ask the registry for base images that are in the store."),
         click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Steps at once (default: one a CPU)."),
         click.option("--keep-failed", is_flag=True, help="Keep the root filesystem of a step that failed."),
-        click.option("--squash", is_flag=True, help="Make one layer of all new ones."),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -178,7 +176,6 @@ def parse_dockerfile(session: Session, options: Mapping[str, Any], created: int 
         pull=options["pull"],
         jobs=options["jobs"],
         keep_failed=options["keep_failed"],
-        squash=options["squash"],
         network=options["network"],
         memory=parse_memory(options["memory"]),
         timeout=options["timeout"],

@@ -55,7 +55,6 @@ class DockerfileRequest:
     pull: bool = False
     jobs: int | None = None
     keep_failed: bool = False
-    squash: bool = False
     network: Literal["default", "none", "host"] = "default"
     memory: int | None = None
     timeout: float | None = None
