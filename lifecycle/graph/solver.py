@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from lifecycle.events import Message, NullSink, Sink, StepEnded, StepStarted, step
+from lifecycle.events import Message, NullSink, Sink, Step, StepEnded, StepStarted, step
 from lifecycle.graph.cache import Cache, Guarded, Record
 from lifecycle.graph.cancel import Cancellation, Cancelled
 from lifecycle.graph.explain import Explained, Memory, Verdict, explain
@@ -272,25 +272,37 @@ class Solver:
         threading.Thread(target=run, name=f"step {node.definition_key.short}", daemon=True).start()
 
     def _make(self, node: Node, parent: State, inputs: Sequence[State], recorder: Recorder) -> StateLayer:
-        """The node's own layer: known by its content, or made."""
+        """The node's own layer, and what becomes of it shown; Cancelled when it is of no use any more."""
+        self.cancellation.check()
+        with step(self._sink, f"step/{node.definition_key.short}", node.operation.title) as shown:
+            try:
+                return self._find_or_do(node, parent, inputs, recorder, shown)
+            except BaseException as error:
+                if not self.cancellation.cancelled:
+                    raise
+                shown.outcome, shown.detail = "skipped", "given up"
+                ended = error
+        raise Cancelled(f"{node.operation.title} was given up") from ended
+
+    def _find_or_do(
+        self, node: Node, parent: State, inputs: Sequence[State], recorder: Recorder, shown: Step
+    ) -> StateLayer:
         key = node.definition_key
         operation = node.operation
         own: tuple[Ingredient, ...] | None = None
+        if not operation.no_cache and any(cache.seen(node.operation_key) for cache in self._caches):
+            own = operation.content(parent, inputs)
+            layer = self._by_content(node.content_key(own, parent.diff_ids))
+            if layer is not None:
+                shown.outcome, shown.detail = "reused", "made of the same as before"
+                self._found[key] = "content"
+                recorder.expect(node, own)
+                return self._layer(layer)
         self.cancellation.check()
-        with step(self._sink, f"step/{key.short}", operation.title) as shown:
-            if not operation.no_cache and any(cache.seen(node.operation_key) for cache in self._caches):
-                own = operation.content(parent, inputs)
-                layer = self._by_content(node.content_key(own, parent.diff_ids))
-                if layer is not None:
-                    shown.outcome, shown.detail = "reused", "made of the same as before"
-                    self._found[key] = "content"
-                    recorder.expect(node, own)
-                    return self._layer(layer)
-            self.cancellation.check()
-            made = operation.execute(parent, inputs)
-            self._found[key] = "made"
-            recorder.expect(node, operation.content(parent, inputs) if own is None else own)
-            return made
+        made = operation.execute(parent, inputs)
+        self._found[key] = "made"
+        recorder.expect(node, operation.content(parent, inputs) if own is None else own)
+        return made
 
     def _by_content(self, key: Key) -> Layer | None:
         found = (layer for cache in self._caches if (layer := cache.by_content(key)))

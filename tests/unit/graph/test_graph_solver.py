@@ -151,7 +151,7 @@ def test_the_first_failure_stops_the_rest_and_is_the_one_that_is_raised(shop: Wo
     with pytest.raises(Broken):
         shop.build(shop.write("end", None, later, bad), cancellation=cancellation, jobs=2)
     assert shop.log == []
-    assert ("bad", "failed") in shop.shown()
+    assert shop.shown() == [("bad", "failed"), ("long", "skipped")]
 
 
 def test_what_was_finished_before_a_failure_is_recorded(shop: Workshop) -> None:
