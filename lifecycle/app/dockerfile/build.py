@@ -367,7 +367,12 @@ def _solve(
 
             workshop.keep_failed = keeper(ports, workshop.packer)
         fill_mounts(caches, request, ports, rung)
-        with solver.cancellation.calling(sandbox.close):  # the first failure, or Ctrl-C, ends what runs beside it
+
+        def give_up() -> None:  # the first failure, or Ctrl-C, ends what runs beside it
+            workshop.keep_failed = None
+            sandbox.close()
+
+        with solver.cancellation.calling(give_up):
             states = solver.solve(targets)
         mounts: Mounts = ()
         if any(target.mounts for target in caches.targets):
