@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,6 +115,8 @@ class _Unnamed:
     """A file without a name, closed with the last reference."""
 
     def __init__(self, directory: Path | None) -> None:
+        import tempfile
+
         with tempfile.TemporaryFile(dir=directory) as file:
             self.fd = os.dup(file.fileno())
         self.size = 0

@@ -14,12 +14,12 @@ from pathlib import Path
 from lifecycle.archive.entry import DIR, EPOCH_1980, FILE, HARDLINK, SYMLINK, Content, Entry, Member
 from lifecycle.archive.filetree import ROOT, EmptyTree, FileTree, join, resolve
 from lifecycle.archive.writer import OnDisk
-from lifecycle.dockerfile.copying.archives import is_archive, spread
 from lifecycle.dockerfile.copying.layout import Layout
 from lifecycle.dockerfile.copying.owners import Owner, find_owner
-from lifecycle.dockerfile.copying.selection import Selection, Wanted
+from lifecycle.dockerfile.copying.selection import Selection
 from lifecycle.dockerfile.copying.sources import Source
 from lifecycle.dockerfile.copying.spec import CopySpec
+from lifecycle.dockerfile.copying.wanted import Wanted
 
 _ROOT_OWNER = (0, 0)
 
@@ -102,6 +102,8 @@ class _Placing:
         self._layout.directories(path, self._made_mode, self._owner or _ROOT_OWNER)
 
     def _spread(self, content: Content) -> bool:
+        from lifecycle.dockerfile.copying.archives import is_archive, spread
+
         if not is_archive(content):
             return False
         destination = resolve(self._layout, self._destination)

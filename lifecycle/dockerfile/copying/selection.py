@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from lifecycle.archive.directory import read_xattrs
-from lifecycle.archive.entry import DIR, EPOCH_1980, FILE, HARDLINK, SYMLINK, Content, Entry, Member, printable
-from lifecycle.archive.errors import FileChanged, Unreadable
-from lifecycle.archive.filetree import ROOT, FileTree, HostTree, Seen, Witnessed, members
-from lifecycle.archive.writer import OnDisk
-from lifecycle.dockerfile.copying.memory import Memory, Shelf, status_key
+from lifecycle.archive.entry import EPOCH_1980, FILE, HARDLINK, SYMLINK, Entry, Member
+from lifecycle.archive.filetree import ROOT, FileTree, HostTree, Seen, members
+from lifecycle.dockerfile.copying.memory import Memory, status_key
+from lifecycle.dockerfile.copying.reading import Reader
 from lifecycle.dockerfile.copying.sources import Source, find_sources
 from lifecycle.dockerfile.copying.spec import CopySpec
-from lifecycle.dockerfile.patterns import Matcher
+from lifecycle.dockerfile.copying.wanted import Wanted, sift, sift_members
 from lifecycle.oci.digest import Digest
 
 _VERSION = b"pylife copy 1"
-_SMALL = 128 << 10
-_KEPT = 64 << 20
-_LARGE = 4 << 20
-_CHUNK = 1 << 20
-_T = TypeVar("_T")
 
 
 class Selection(Protocol):
@@ -113,7 +106,7 @@ class _Selected:
         want = Wanted(self._spec, source, source.path, cut)
         found = self._tree.walk(source.path, want.prunes)
         if want.sifts:
-            found = _sift_members(found, want)
+            found = sift_members(found, want)
         return _relative(found, cut)
 
     def _identity(self) -> bytes:
@@ -124,7 +117,7 @@ class _Selected:
         spec, states = self._spec, {}
         shelf = self._memory.shelf(self._identity())
         with shelf.lock:
-            reader = _Reader(shelf, self._started or time.time_ns())
+            reader = Reader(shelf, self._started or time.time_ns())
             total = sha256(_VERSION)
             plain = spec.chown is None
             total.update(b"%d %d %d %d\n" % (spec.keeps_mode, plain, spec.unpack, len(self.sources)))
@@ -175,7 +168,7 @@ class _HostSelection(_Selected):
             want = Wanted(self._spec, source, source.path, 0 if source.path == ROOT else len(source.path) + 1)
             seen = self._tree.scan(source.path, want.prunes)
             if want.sifts:
-                seen = _sift(seen, lambda item: item[0], lambda item: item[2].st_mode & 0o170000 == 0o040000, want)
+                seen = sift(seen, lambda item: item[0], lambda item: item[2].st_mode & 0o170000 == 0o040000, want)
             found[source] = list(seen)
         return found
 
@@ -220,76 +213,6 @@ class _HostSelection(_Selected):
         return known
 
 
-class Wanted:
-    """Which names below a source are taken; ``cut`` bytes less, they are relative to it. ``top`` is its own name."""
-
-    def __init__(self, spec: CopySpec, source: Source, top: bytes, cut: int) -> None:
-        self._cut = cut
-        self._top = top
-        self._exclude: Matcher | None = Matcher(spec.exclude) if spec.exclude and source.directory else None
-        self._include: Matcher | None = Matcher((source.include,)) if source.include else None
-        takes_back = self._exclude is not None and any(pattern.negated for pattern in self._exclude.patterns)
-        self.sifts = self._include is not None or takes_back
-        self.prunes: Callable[[bytes], bool] | None = self._prunes if self._include or self._exclude else None
-
-    def _prunes(self, path: bytes) -> bool:
-        """Whether neither ``path`` nor anything below it is taken."""
-        name = os.fsdecode(path[self._cut :])
-        exclude, include = self._exclude, self._include
-        if exclude is not None and exclude.matches(name) and not exclude.may_differ_below(name):
-            return True
-        return include is not None and not include.matches(name) and not include.may_differ_below(name)
-
-    def __call__(self, path: bytes) -> bool:
-        """Whether ``path`` itself is taken."""
-        if path == self._top:
-            return True
-        name = os.fsdecode(path[self._cut :])
-        if self._exclude is not None and self._exclude.matches(name):
-            return False
-        return self._include is None or self._include.matches(name)
-
-
-def _sift(
-    found: Iterator[_T], name_of: Callable[[_T], bytes], is_dir: Callable[[_T], bool], wanted: Callable[[bytes], bool]
-) -> Iterator[_T]:
-    """What is wanted, and the directories above it, each when the first thing in it comes."""
-    held: list[_T] = []
-    for item in found:
-        name = name_of(item)
-        while held and not name.startswith(name_of(held[-1]) + b"/"):
-            held.pop()
-        if wanted(name):
-            yield from held
-            held.clear()
-            yield item
-        elif is_dir(item):
-            held.append(item)
-
-
-def _sift_members(found: Iterator[Member], wanted: Callable[[bytes], bool]) -> Iterator[Member]:
-    """What is wanted; a hard link whose file was left out takes that file's place."""
-    files: dict[bytes, Member] = {}
-    taken: dict[bytes, bytes] = {}
-
-    def noted() -> Iterator[Member]:
-        for member in found:
-            if member[0].kind not in (DIR, HARDLINK):
-                files[member[0].name] = member
-            yield member
-
-    for entry, content in _sift(noted(), lambda member: member[0].name, lambda member: member[0].kind is DIR, wanted):
-        if entry.kind is not HARDLINK:
-            taken[entry.name] = entry.name
-            yield entry, content
-        elif entry.linkname in taken:
-            yield replace(entry, linkname=taken[entry.linkname]), None
-        else:
-            taken[entry.linkname] = entry.name
-            first, content = files[entry.linkname]
-            yield replace(first, name=entry.name), content
-
-
 def _relative(found: Iterator[Member], cut: int) -> Iterator[Member]:
     """The members with ``cut`` bytes less in their names."""
     if not cut:
@@ -315,101 +238,6 @@ def _relative(found: Iterator[Member], cut: int) -> Iterator[Member]:
             ),
             content,
         )
-
-
-class _Reader:
-    """Reads files for their digests. Small ones are kept, up to a bound, so that packing need not read them again."""
-
-    def __init__(self, shelf: Shelf, started: int) -> None:
-        self._shelf = shelf
-        self._started = started
-        self._kept = 0
-
-    def digests(self, listed: list[Member]) -> list[bytes]:
-        """The sha256 of each member's content; empty for one without. Puts what it kept into ``listed``."""
-        sums = []
-        large: list[tuple[int, OnDisk, os.stat_result]] = []
-        for number, (entry, content) in enumerate(listed):
-            if entry.kind is not FILE or content is None:
-                sums.append(b"")
-                continue
-            if isinstance(content, bytes):
-                sums.append(sha256(content).digest())
-                continue
-            if not isinstance(content, OnDisk):
-                sums.append(_of_stream(content, entry))
-                continue
-            status = content.status if isinstance(content, Witnessed) else _status(content)
-            key = status_key(status)
-            known = self._shelf.get(key)
-            if known is not None:
-                sums.append(known)
-            elif status.st_size >= _LARGE:
-                sums.append(b"")
-                large.append((number, content, status))
-            else:
-                data = _whole(content, status.st_size)
-                digest = sha256(data).digest()
-                self._shelf.add(key, digest, status.st_ctime_ns, self._started)
-                if len(data) <= _SMALL and self._kept + len(data) <= _KEPT:
-                    self._kept += len(data)
-                    listed[number] = entry, data
-                sums.append(digest)
-        if large:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(2) as pool:
-                found = pool.map(lambda item: _of_file(item[1]), large)
-                for (number, _, status), digest in zip(large, found, strict=True):
-                    sums[number] = digest
-                    self._shelf.add(status_key(status), digest, status.st_ctime_ns, self._started)
-        return sums
-
-    def digest(self, content: OnDisk) -> bytes:
-        """The sha256 of one file."""
-        return self.digests([(Entry(b"x", FILE), content)])[0]
-
-
-def _status(content: OnDisk) -> os.stat_result:
-    try:
-        return os.lstat(content.path)
-    except OSError as error:
-        raise Unreadable(f"{printable(content.path)} cannot be read", why=error.strerror) from error
-
-
-def _whole(content: OnDisk, size: int) -> bytes:
-    fd = content.fd()
-    try:
-        data = os.read(fd, size) if size else b""
-        while len(data) < size and (more := os.read(fd, size - len(data))):
-            data += more
-    finally:
-        os.close(fd)
-    if len(data) < size:
-        raise FileChanged(f"{printable(content.path)} became shorter while it was being read")
-    return data
-
-
-def _of_file(content: OnDisk) -> bytes:
-    total = sha256()
-    fd = content.fd()
-    try:
-        while data := os.read(fd, _CHUNK):
-            total.update(data)
-    finally:
-        os.close(fd)
-    return total.digest()
-
-
-def _of_stream(content: Content, entry: Entry) -> bytes:
-    assert callable(content)
-    total = sha256()
-    with content() as stream:
-        left = entry.size
-        while left and (data := stream.read(min(left, _CHUNK))):
-            left -= len(data)
-            total.update(data)
-    return total.digest()
 
 
 def _framed(data: bytes) -> bytes:
