@@ -19,7 +19,7 @@ from lifecycle.errors import PylifeError
 from lifecycle.events import Message
 from lifecycle.record import dataclass
 from lifecycle.source.gitref import GitRef
-from lifecycle.source.remote_errors import GitDenied, GitFailed, GitMissing
+from lifecycle.source.remote_errors import GitDenied, GitFailed, GitMissing, RemoteCertificate
 from lifecycle.source.remotes import Remotes
 
 _TIMEOUT = 3600.0
@@ -102,7 +102,8 @@ class Git:
         why = _last_words(stderr)
         if _DENIED.search(stderr):
             return GitDenied(f"The repository {self.ref.remote} may not be read", why=why)
-        return GitFailed(f"git could not do its work on {self.ref.remote}", why=why)
+        fix = RemoteCertificate.fix if b"certificate" in stderr else None
+        return GitFailed(f"git could not do its work on {self.ref.remote}", why=why, fix=fix)
 
     def _call(
         self,
@@ -170,6 +171,8 @@ def _access(ref: GitRef, remotes: Remotes, main: bool) -> Iterator[tuple[str, st
         yield f"http.{base}.sslVerify", "false"
     elif settings is not None and settings.ca_files:
         yield "http.sslCAInfo", str(_authorities(settings.ca_files, remotes.cache))
+    elif os.path.isfile(bundle := os.environ.get("SSL_CERT_FILE", "")):  # which git's own TLS may not know of
+        yield "http.sslCAInfo", bundle
 
 
 def _authorization(ref: GitRef, remotes: Remotes, main: bool) -> str | None:
@@ -202,7 +205,11 @@ def _authorities(files: tuple[Path, ...], cache: Path) -> Path:
     from lifecycle.transport.settings import system_bundle
 
     bundle = system_bundle()
-    data = b"\n".join(path.read_bytes() for path in ([bundle] if bundle else []) + list(files))
+    try:
+        data = b"\n".join(path.read_bytes() for path in ([bundle] if bundle else []) + list(files))
+    except OSError as error:
+        raise RemoteCertificate(f"{error.filename} holds no usable CA certificates", why=error.strerror) from error
+    cache.mkdir(parents=True, exist_ok=True)
     path = cache / f"authorities-{hashlib.sha256(data).hexdigest()[:16]}.pem"
     if not path.exists():
         partial = path.with_name(f"{path.name}.{os.getpid()}")

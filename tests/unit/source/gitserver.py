@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,7 @@ class GitServer:
 
     root: Path
     port: int = 0
+    scheme: str = "http"
     authorization: str | None = None
     dumb: bool = False
     broken: int = 0
@@ -68,13 +70,13 @@ class GitServer:
     seen: list[str | None] = field(default_factory=list)
 
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"{self.scheme}://127.0.0.1:{self.port}/{name}"
 
 
 @contextmanager
-def serve_git(root: Path) -> Iterator[GitServer]:
+def serve_git(root: Path, tls: ssl.SSLContext | None = None) -> Iterator[GitServer]:
     """A server of the repositories in ``root``; its threads end with the block."""
-    state = GitServer(root)
+    state = GitServer(root, scheme="https" if tls else "http")
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -142,6 +144,8 @@ def serve_git(root: Path) -> Iterator[GitServer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     state.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

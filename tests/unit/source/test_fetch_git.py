@@ -326,11 +326,11 @@ def test_without_credentials_a_guarded_repository_is_denied(served: GitServer, r
 @pytest.mark.parametrize(
     ("secrets", "environment", "header"),
     [
-        ({"GIT_AUTH_TOKEN": b"tok\n"}, {}, basic("x-access-token", "tok")),
-        ({"GIT_AUTH_TOKEN.127.0.0.1": b"tok", "GIT_AUTH_TOKEN": b"other"}, {}, basic("x-access-token", "tok")),
+        ({"GIT_AUTH_TOKEN": b"t0-ken\n"}, {}, basic("x-access-token", "t0-ken")),
+        ({"GIT_AUTH_TOKEN.127.0.0.1": b"t0-ken", "GIT_AUTH_TOKEN": b"other"}, {}, basic("x-access-token", "t0-ken")),
         ({"GIT_AUTH_HEADER": b"Bearer abc"}, {}, "Bearer abc"),
-        ({}, {"GIT_TOKEN": "tok"}, basic("x-access-token", "tok")),
-        ({}, {"GIT_TOKEN": "tok", "GIT_USERNAME": "me"}, basic("me", "tok")),
+        ({}, {"GIT_TOKEN": "t0-ken"}, basic("x-access-token", "t0-ken")),
+        ({}, {"GIT_TOKEN": "t0-ken", "GIT_USERNAME": "me"}, basic("me", "t0-ken")),
         ({}, {"GIT_USERNAME": "me", "GIT_PASSWORD": "pw"}, basic("me", "pw")),
     ],
 )
@@ -346,7 +346,7 @@ def test_credentials_are_sent(
     remotes = Remotes(tmp_path / "cache", secrets=secrets.get, environment=environment)
     assert fetch_git(place(served), remotes).time == 1700000000
     for path in remotes.cache.rglob("*"):
-        assert not path.is_file() or b"tok" not in path.read_bytes()
+        assert not path.is_file() or b"t0-ken" not in path.read_bytes()
 
 
 def test_credentials_in_the_address_are_sent_and_not_kept(served: GitServer, remotes: Remotes, app: Path) -> None:
@@ -363,11 +363,11 @@ def test_credentials_do_not_go_to_the_host_of_a_submodule(served: GitServer, tmp
     git(nested, "config", "-f", ".gitmodules", "submodule.lib/outer.url", url)
     commit(nested, {})
     publish(served, nested)
-    remotes = Remotes(tmp_path / "cache", secrets={"GIT_AUTH_TOKEN": b"tok"}.get)
+    remotes = Remotes(tmp_path / "cache", secrets={"GIT_AUTH_TOKEN": b"t0-ken"}.get)
     fetch_git(place(served), remotes)
     outer = [header for line, header in zip(served.requests, served.seen, strict=True) if "outer.git" in line]
     assert set(outer) == {None}
-    assert basic("x-access-token", "tok") in served.seen
+    assert basic("x-access-token", "t0-ken") in served.seen
 
 
 def test_a_server_of_plain_files_is_enough(served: GitServer, remotes: Remotes, app: Path) -> None:
