@@ -21,7 +21,7 @@ from lifecycle.snapshot.base import Diff, Snapshotter, View, Virtual
 RunOn = Callable[[str, Callable[[Snapshotter, Path], Any]], Any]
 Look = dict[bytes, tuple[Any, ...]]
 
-SEEDS = range(int(os.environ.get("PYLIFE_TEST_SEEDS", "10")))
+SEEDS = range(int(os.environ.get("PYLIFE_TEST_SEEDS", "5")))
 FORMS = {Kind.FILE: stat.S_IFREG, Kind.DIR: stat.S_IFDIR, Kind.SYMLINK: stat.S_IFLNK}
 STEPS = 3
 NAMES = [b"a", b"b", b"c", b"dd", b"\xff"]
