@@ -285,7 +285,7 @@ class HostTree:
 
     def _see(self, path: bytes) -> Seen | None:
         if path == ROOT:
-            return ROOT, self._top, _lstat(self._top)
+            return ROOT, self._top, self._top_status()
         try:
             at = path.find(b"/")
             while at >= 0:
@@ -300,6 +300,13 @@ class HostTree:
             if error.errno in _ABSENT:
                 return None
             raise Unreadable(f"{printable(path)} cannot be read", why=error.strerror) from error
+
+    def _top_status(self) -> os.stat_result:
+        """Of the directory itself; its own path is the caller's, and may be a link."""
+        try:
+            return os.stat(self._top)
+        except OSError as error:
+            raise _unseen(self._top, error) from error
 
     def _hides(self, seen: Seen) -> bool:
         path, _, status = seen
@@ -351,13 +358,6 @@ def _entry(name: bytes, path: bytes, status: os.stat_result) -> Entry:
     kind = _SPECIAL[form]
     major, minor = (0, 0) if kind is FIFO else (os.major(status.st_rdev), os.minor(status.st_rdev))
     return Entry(name, kind, bits, 0, 0, 0, EPOCH_1980, b"", major, minor, read_xattrs(path, False))
-
-
-def _lstat(path: bytes) -> os.stat_result:
-    try:
-        return os.lstat(path)
-    except OSError as error:
-        raise _unseen(path, error) from error
 
 
 def _sorted_entries(path: bytes) -> list[os.DirEntry[bytes]]:

@@ -252,3 +252,13 @@ def test_file_that_is_not_what_was_seen_is_refused(top: Path, act) -> None:  # t
 def test_reading_twice_gives_the_same(top: Path) -> None:
     content = HostTree(top).content(b"d/f")
     assert read(content) == read(content) == b"text"
+
+
+def test_directory_given_by_a_link_is_the_directory(top: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to("top")
+    assert HostTree(tmp_path / "alias").names(ROOT) == HostTree(top).names(ROOT)
+
+
+def test_directory_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(SourceChanged):
+        HostTree(tmp_path / "nothing").lookup(ROOT)

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,43 @@ def test_file_that_changes_between_looking_and_reading_is_refused(context: Path)
     (context / "src/a").write_text("changed")
     with pytest.raises(SourceChanged):
         selection.digest  # noqa: B018
+
+
+@pytest.mark.usefixtures("later")
+def test_layer_is_the_same_whether_files_were_read_or_remembered(context: Path, tmp_path: Path) -> None:
+    os.link(context / "src/a", context / "src/hard")
+    packed = []
+    for _ in range(2):
+        selection = select(HostTree(context), SPEC, Memory(tmp_path / "memory"))
+        assert selection.digest
+        out = io.BytesIO()
+        write_tar(place(selection, SPEC, EmptyTree()), out)
+        packed.append(out.getvalue())
+    assert packed[0] == packed[1]
+
+
+@pytest.mark.usefixtures("later")
+def test_many_at_once_share_one_memory(context: Path, tmp_path: Path) -> None:
+    for number in range(200):
+        (context / f"src/more{number}").write_text(str(number))
+    shared = Memory(tmp_path / "memory")
+    specs = [SPEC, CopySpec(("src/bin",), "/b"), CopySpec((".",), "/c"), CopySpec(("src/*",), "/d/")] * 4
+    with ThreadPoolExecutor(8) as pool:
+        found = list(
+            pool.map(
+                lambda item: (
+                    select(HostTree(context), item[1], shared if item[0] % 2 else Memory(tmp_path / "memory")).digest
+                ),
+                enumerate(specs),
+            )
+        )
+    assert found == [select(HostTree(context), spec).digest for spec in specs]
+    assert opened_for(context, Memory(tmp_path / "memory"), CopySpec((".",), "/c"))[1] == []
+
+
+def test_memory_does_not_grow_without_end(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    for number in range(150):
+        memory.keep_files(bytes([number]) * 32, {"name": str(number)})
+    assert len(list((tmp_path / "manifests").iterdir())) <= 64
+    assert memory.files_of(bytes([149]) * 32) == {"name": "149"}
