@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -102,7 +101,7 @@ class Partial:
 
 def _create(directory: Path) -> tuple[Path, int]:
     while True:
-        path = directory / f"{PREFIX}{secrets.token_hex(8)}"
+        path = directory / f"{PREFIX}{os.urandom(8).hex()}"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
