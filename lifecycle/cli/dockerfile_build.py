@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lifecycle.cli.command import Session
 
 
+_FILES = ("iidfile", "digest_file", "metadata_file", "name_digest_file", "name_tag_digest_file")
+
+
 def build_dockerfile(session: Session, options: Mapping[str, Any], created: int | None) -> None:
     """Check, or build, keep and send; print the image's name and digest."""
     began = time.monotonic()
@@ -23,7 +26,7 @@ def build_dockerfile(session: Session, options: Mapping[str, Any], created: int 
     if options["check"]:
         _check(session, request)
         return
-    files = {name: options[name] for name in ("iidfile", "digest_file", "metadata_file") if options[name] is not None}
+    files = {name: options[name] for name in _FILES if options[name] is not None}
     memo = None if files or options["explain_cache"] else find_unchanged(request, session.ports)
     if memo is not None:
         for text, level in memo.messages:
