@@ -313,8 +313,9 @@ def _images(job: Job, push: Sequence[RegistryPlace]) -> _Solved:
     return _Solved(images, made, reused, probe.complete, solver.explained, tuple(targets))
 
 
-def _own(image: Image, plan: Plan) -> Sequence[Layer]:
-    return image.layers[len(image.layers) - len(plan.nodes) :]
+def _own(image: Image, plan: Plan) -> Iterator[tuple[Node, Layer]]:
+    """The steps upon the base, and the layer of each."""
+    return zip(plan.nodes, image.layers[len(image.layers) - len(plan.nodes) :], strict=True)
 
 
 def _plan(job: Job, platform: Platform, host: Platform, workshop: Workshop, *, several: bool) -> Plan:
