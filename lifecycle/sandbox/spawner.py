@@ -41,7 +41,7 @@ _TERMINAL_SIGNALS = (
     signal.SIGHUP,
 )
 # a new interpreter, of which a fork costs a third of what one of pylife costs, with all that it has loaded
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from lifecycle.sandbox.spawner import main; main()"
+_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from lifecycle.sandbox.spawner import main; main()"
 
 
 def pack_request(spec: RunSpec, terminal: Terminal) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lifecycle.sandbox import Mount, RunSpec, Sandbox
+from lifecycle.sandbox import File, Mount, RunSpec, Sandbox
 from lifecycle.sandbox.errors import (
     AlreadyThreaded,
     ExecFailed,
@@ -320,6 +320,38 @@ def test_pids_and_proc_are_its_own(in_namespaces: Runner) -> None:
     names, masked, written = in_namespaces(body)
     assert len([name for name in names if name.isdigit()]) <= 3
     assert masked[-1] == "0" and written == ["pylife", "2"]
+
+
+def test_first_process_cannot_be_looked_into(in_namespaces: Runner) -> None:
+    """It has the step's user, and in its memory what pylife had."""
+
+    def body(bench: Any) -> Any:
+        script = (
+            "for f in environ mem maps fd/1; do head -c 1 /proc/1/$f >/dev/null 2>&1 && echo read $f; done; echo end"
+        )
+        return bench.sh(script), bench.sh(script, uid=0, gid=0)
+
+    assert in_namespaces(body) == (["end"], ["end"])
+
+
+def test_signal_from_inside_does_not_end_the_first_process(in_namespaces: Runner) -> None:
+    script = "kill -TERM 1; kill -KILL 1; kill -INT 1; echo alive"
+    assert in_namespaces(lambda bench: bench.sh(script, uid=0, gid=0) + bench.sh(script)) == ["alive", "alive"]
+
+
+def test_file_in_memory_is_seen_and_in_no_tree(in_namespaces: Runner, list_tree: Any) -> None:
+    def body(bench: Any) -> Any:
+        before = list_tree(bench.root)
+        files = (File("/new/place/f", b"held\n", 0o640),)
+        seen = bench.sh(
+            "cat /new/place/f; stat -c %a /new/place/f; (echo x >/new/place/f) 2>/dev/null || echo no",
+            uid=0,
+            gid=0,
+            files=files,
+        )
+        return seen, before == list_tree(bench.root)
+
+    assert in_namespaces(body) == (["held", "640", "no"], True)
 
 
 def test_devices_are_private_and_few(in_namespaces: Runner) -> None:
