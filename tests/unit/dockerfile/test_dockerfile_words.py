@@ -102,3 +102,5 @@ def test_nesting_has_a_limit() -> None:
 
 def test_many_stars_do_not_take_forever() -> None:
     assert expand("${v#" + "*" * 200 + "x}", {"v": "a" * 500}).text == "a" * 500
+    assert expand("${v#" + "*a" * 40 + "x}", {"v": "a" * 3000}).text == "a" * 3000
+    assert expand("${v//" + "*a" * 20 + "x/}", {"v": "a" * 1000}).text == "a" * 1000
