@@ -306,10 +306,10 @@ def _images(job: Job, push: Sequence[RegistryPlace]) -> _Solved:
         images = tuple(_image(plan, states, job, records if caches.inline else None) for plan in plans)
         if caches.targets:
             export(caches, solver, targets, mounts, ports)
-    known = {layer.diff_id for state in probe.states.values() for layer in state.image_layers()}
-    own = [layer for image, plan in zip(images, plans, strict=True) for layer in _own(image, plan)]
-    made = tuple(layer for layer in own if layer.diff_id not in known)
-    reused = tuple(layer for layer in own if layer.diff_id in known)
+    outcomes = dict(zip(walk(targets), (row.outcome for row in solver.explained), strict=True))
+    own = [pair for image, plan in zip(images, plans, strict=True) for pair in _own(image, plan)]
+    made = tuple(layer for node, layer in own if outcomes.get(node) == "miss")
+    reused = tuple(layer for node, layer in own if outcomes.get(node) != "miss")
     return _Solved(images, made, reused, probe.complete, solver.explained, tuple(targets))
 
 
