@@ -84,7 +84,7 @@ class OverlaySnapshots:
             release(holds)
             raise
 
-        root = OverlayRoot(place, claim, strata[::-1], self._mounts, self._flavour, self._shelf, holds)
+        root = OverlayRoot(place, claim, _topmost(strata), self._mounts, self._flavour, self._shelf, holds)
         try:
             root.mount()
         except OSError as error:
@@ -96,6 +96,17 @@ class OverlaySnapshots:
             root.close()
             raise
         return root
+
+
+def _topmost(strata: Sequence[Stratum]) -> list[Stratum]:
+    """The strata, topmost first, each tree once: overlayfs refuses one that comes twice.
+
+    Two steps may give the same layer. What the lower one brings or hides, the upper one brings or hides again.
+    """
+    found: dict[str, Stratum] = {}
+    for stratum in reversed(strata):
+        found.setdefault(os.path.realpath(stratum.path), stratum)
+    return list(found.values())
 
 
 class OverlayRoot:

@@ -70,6 +70,16 @@ def test_layers_lie_over_each_other_in_order(on_rung: OnRung) -> None:
     assert on_rung(body) == {"a": b"new", "b": b"2", "c": b"3"}
 
 
+def test_layer_that_comes_twice_counts_where_it_comes_last(on_rung: OnRung) -> None:
+    def body(store: Snapshotter, home: Path) -> Any:
+        twice = tar(("etc/.wh.b", b""), ("etc/a", b"again"))
+        layers = unpack(store, BASE, twice, tar(("etc/a", b"other"), ("etc/b", b"back")), twice)
+        with store.prepare(layers) as root:
+            return {p.name: p.read_bytes() for p in (root.path / "etc").iterdir()}
+
+    assert on_rung(body) == {"a": b"again"}
+
+
 def test_whiteout_and_opaque_directory_hide_lower_layers(on_rung: OnRung) -> None:
     def body(store: Snapshotter, home: Path) -> Any:
         hiding = tar(("etc/.wh.b", b""), ("old/.wh..wh..opq", b""), ("old/new", b"n"))
