@@ -99,7 +99,7 @@ class MountPlan:
             case "bind":
                 source = self._source(roots)
                 assert source is not None
-                return BindMount(self.target, source, mount.source.strip("/"), mount.read_only)
+                return BindMount(self.target, source, mount.source.strip("/"), mount.read_only, mount.options)
             case "cache":
                 source = self._source(roots)
                 return CacheMount(
@@ -109,10 +109,11 @@ class MountPlan:
                     read_only=mount.read_only,
                     mode=0o755 if mode is None else mode,
                     seed=None if source is None else (source, mount.source.strip("/")),
+                    options=mount.options,
                     **owner,
                 )
             case "tmpfs":
-                return TmpfsMount(self.target, mount.size, 0o1777 if mode is None else mode)
+                return TmpfsMount(self.target, mount.size, 0o1777 if mode is None else mode, mount.options)
             case "secret":
                 env = None if mount.env is None else mount.env or mount.id
                 target = self.target if mount.target or env is None else None

@@ -34,6 +34,7 @@ _MASKED = (
 )
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _QUIET = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+_OPTIONS = {"nosuid": kernel.MS_NOSUID, "nodev": kernel.MS_NODEV, "noexec": kernel.MS_NOEXEC}
 # a bind's remount must repeat the flags that the host's mount has, or a user namespace is refused
 _LOCKED = {
     os.ST_NOSUID: kernel.MS_NOSUID,
@@ -179,11 +180,14 @@ def _mount_volume(mount: Mount, source: str, target: str) -> None:
         os.makedirs(os.path.dirname(target) if as_file else target, exist_ok=True)
         if as_file:
             _touch(target)
+    asked = sum(_OPTIONS[option] for option in mount.options)
     if mount.kind == "tmpfs":
         size = f",size={mount.size}" if mount.size is not None else ""
-        kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mount.mode:o}{size}")
+        kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | asked, f"mode={mount.mode:o}{size}")
         return
     kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+    if asked:
+        kernel.mount(None, target, None, kernel.MS_REMOUNT | kernel.MS_BIND | asked | _flags_of(target))
     if mount.read_only:
         try:
             kernel.mount_read_only(target)

@@ -15,7 +15,7 @@ class Mount:
     """Something of the host that appears at ``target`` (absolute, inside the root) for the length of a run.
 
     ``kind`` ``bind`` shows the host's file or directory ``source``; ``tmpfs`` is empty memory (``source`` unused) of at
-    most ``size`` bytes with ``mode``.
+    most ``size`` bytes with ``mode``. ``options`` are of ``nosuid``, ``nodev`` and ``noexec``.
     """
 
     source: str
@@ -24,6 +24,7 @@ class Mount:
     kind: Literal["bind", "tmpfs"] = "bind"
     size: int | None = None
     mode: int = 0o1777
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class RunSpec:
         raw: dict[str, Any] = json.loads(text)
         raw["argv"] = tuple(raw["argv"])
         raw["groups"] = tuple(raw["groups"])
-        raw["mounts"] = tuple(Mount(**mount) for mount in raw["mounts"])
+        raw["mounts"] = tuple(Mount(**mount | {"options": tuple(mount["options"])}) for mount in raw["mounts"])
         raw["files"] = tuple(File(**item | {"content": item["content"].encode("latin-1")}) for item in raw["files"])
         return cls(**raw)
 

@@ -37,6 +37,7 @@ class Attachment:
     mode: int = 0o1777
     uid: int = 0
     gid: int = 0
+    options: tuple[str, ...] = ()
 
 
 class Furnishing:
@@ -59,9 +60,13 @@ class Furnishing:
                         self._bind(mount, target)
                     case CacheMount():
                         place = held[mount.id].path
-                        self.attachments.append(Attachment("keep", target, place, mount.read_only))
+                        self.attachments.append(
+                            Attachment("keep", target, place, mount.read_only, options=mount.options)
+                        )
                     case TmpfsMount():
-                        self.attachments.append(Attachment("memory", target, size=mount.size, mode=mount.mode))
+                        self.attachments.append(
+                            Attachment("memory", target, size=mount.size, mode=mount.mode, options=mount.options)
+                        )
                     case SecretMount():
                         self._secret(mount, target if mount.target else None)
                     case SshMount():
@@ -90,7 +95,7 @@ class Furnishing:
         place = find_source(mount.source, mount.path, target, self.scratch)
         if not mount.read_only and self._rung.can_mount:
             place = discard_writes(place, self._rung, self.scratch, self._stack)
-        self.attachments.append(Attachment("show", target, place, mount.read_only))
+        self.attachments.append(Attachment("show", target, place, mount.read_only, options=mount.options))
 
     def _hold_caches(self, mounts: list[CacheMount]) -> dict[str, HeldCache]:
         """Every cache of the step, by id; taken by name, so that two steps cannot wait for each other in a ring."""

@@ -56,12 +56,14 @@ class BindMount:
     """A file or directory of the context, of another stage or of an image. Writes, where allowed, are discarded.
 
     ``path`` is resolved beneath the source, links included; ``""`` is its root. ``target`` is absolute.
+    ``options``, here and elsewhere, are of ``nosuid``, ``nodev`` and ``noexec``.
     """
 
     target: str
     source: ContextTree | RootTree
     path: str = ""
     read_only: bool = True
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class CacheMount:
     uid: int = 0
     gid: int = 0
     seed: tuple[ContextTree | RootTree, str] | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class TmpfsMount:
     target: str
     size: int | None = None
     mode: int = 0o1777
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

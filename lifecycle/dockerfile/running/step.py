@@ -47,6 +47,9 @@ def run_step(order: RunOrder, root: RootTree, tools: RunTools, on_line: OnLine) 
             environment |= furnished.environment
         rung = tools.sandbox.rung
         if attachments and not rung.can_mount:
+            for each in attachments:
+                if each.options:
+                    _degrade(f"The mount at {each.target} cannot be {', '.join(each.options)} without mounts", tools)
             from lifecycle.dockerfile.running.placing import placed
 
             try:
@@ -92,15 +95,20 @@ def _check(order: RunOrder, tools: RunTools) -> None:
         raise NotAllowed("RUN --security=insecure is not allowed", why="security.insecure was not given with --allow")
     if order.network == "none" and not tools.sandbox.rung.network_namespace:
         what = f"The {tools.sandbox.rung.name} rung cannot cut a step off from the network"
-        if not tools.allow_degraded:
-            raise NotPossibleHere(what)
-        tools.sink.emit(Message(f"{what}: RUN --network=none runs with it", "warning", NotPossibleHere.code))
+        _degrade(what, tools)
+
+
+def _degrade(what: str, tools: RunTools) -> None:
+    """Go on without something, when the user accepts that."""
+    if not tools.allow_degraded:
+        raise NotPossibleHere(what)
+    tools.sink.emit(Message(f"{what}; --allow-degraded goes on without", "warning", NotPossibleHere.code))
 
 
 def _mount(each: Attachment) -> Mount:
     if each.kind == "memory":
-        return Mount("", each.target, kind="tmpfs", size=each.size, mode=each.mode)
-    return Mount(each.source, each.target, each.read_only)
+        return Mount("", each.target, kind="tmpfs", size=each.size, mode=each.mode, options=each.options)
+    return Mount(each.source, each.target, each.read_only, options=each.options)
 
 
 def _shown(masked: Sequence[bytes], tail: deque[str], on_line: OnLine) -> OnLine:

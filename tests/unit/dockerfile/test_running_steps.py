@@ -318,6 +318,20 @@ def test_tmpfs_has_its_size(in_namespaces: Everywhere) -> None:
     assert got == ["65536"]
 
 
+def test_mount_options_hold(in_namespaces: Everywhere) -> None:
+    def body(b: Bench) -> Any:
+        script = "cp /bin/busybox {0}/true && {0}/true 2>/dev/null; echo $?"
+        memory = b.sh(script.format("/t"), mounts=(TmpfsMount("/t", options=("noexec",)),))
+        return memory, b.sh(script.format("/c"), mounts=(CacheMount("/c", "c", options=("noexec", "nosuid")),))
+
+    assert in_namespaces(body) == (["126"], ["126"])
+
+
+def test_mount_options_without_mounts_are_refused(in_chroot: Everywhere) -> None:
+    mount = CacheMount("/c", "c", options=("noexec",))
+    assert in_chroot(lambda b: caught(lambda: b.sh("true", mounts=(mount,)))[0]) == "NotPossibleHere"
+
+
 # ---- secrets -------------------------------------------------------------------------------------------------------
 
 
