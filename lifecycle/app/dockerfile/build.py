@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lifecycle.app.dockerfile import memo
 from lifecycle.app.dockerfile.caches import StepCaches, export, step_caches
-from lifecycle.app.dockerfile.epoch import find_epoch
+from lifecycle.app.dockerfile.job import Job, is_true, open_job
 from lifecycle.app.dockerfile.platforms import check_foreign, parse_platforms
-from lifecycle.app.dockerfile.reading import DockerfileText, candidates, read_texts
+from lifecycle.app.dockerfile.reading import candidates
 from lifecycle.app.dockerfile.request import DockerfileRequest, DockerfileResult, Sent
-from lifecycle.app.dockerfile.sources import BuildSources
 from lifecycle.app.output_spec import parse_output
 from lifecycle.archive.compress import Profile
-from lifecycle.archive.filetree import HostTree
 from lifecycle.dockerfile import config
-from lifecycle.dockerfile.ast import parse
 from lifecycle.dockerfile.copying.memory import Memory
-from lifecycle.dockerfile.frontend import check_frontend
-from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules, load_ignore_rules
 from lifecycle.dockerfile.operations import CopyStep, RunStep, Workshop
 from lifecycle.dockerfile.plan import Plan, Planner, PlanOptions, unused_arguments
-from lifecycle.dockerfile.stages import Dockerfile, read_dockerfile
 from lifecycle.events import Message
 from lifecycle.graph import explain
 from lifecycle.graph.node import Base, Node, Vertex, walk
@@ -37,39 +28,18 @@ from lifecycle.image.layer import in_dialect
 from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
 from lifecycle.oci import Platform
 from lifecycle.record import dataclass
-from lifecycle.source.context import Context, open_context, parse_build_context
 
 if TYPE_CHECKING:
     from lifecycle.app.output_spec import Output
     from lifecycle.app.outputs import Written
     from lifecycle.app.ports import Ports
     from lifecycle.dockerfile.lint import Finding
-    from lifecycle.dockerfile.running.secrets import Secret
-    from lifecycle.dockerfile.running.ssh import SshSource
     from lifecycle.graph.cache import Record
     from lifecycle.graph.document import Mounts
     from lifecycle.graph.explain import Explained
     from lifecycle.graph.state import State
     from lifecycle.image import Layer
     from lifecycle.oci import Reference
-    from lifecycle.source.remotes import Remotes
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A request with its sources opened and its Dockerfile read."""
-
-    request: DockerfileRequest
-    ports: Ports
-    context: Context
-    text: DockerfileText
-    dockerfile: Dockerfile
-    rules: IgnoreRules
-    sources: BuildSources
-    epoch: int
-    secrets: Mapping[str, Secret]
-    ssh: Mapping[str, SshSource]
-    scratch: Callable[[], Path]
 
 
 def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
@@ -80,7 +50,7 @@ def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
     places = [parse_place(name) for name in request.names]
     push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
     outputs = [parse_output(text) for text in request.outputs]
-    several = len(request.platforms) > 1 or _truth(request.build_args.get("BUILDKIT_MULTI_PLATFORM", ""))
+    several = len(request.platforms) > 1 or is_true(request.build_args.get("BUILDKIT_MULTI_PLATFORM", ""))
     if outputs:
         from lifecycle.app.outputs import check_outputs
 
@@ -132,112 +102,6 @@ def check(request: DockerfileRequest, ports: Ports) -> list[Finding]:
     """What the checks find; nothing is built."""
     with open_job(request, ports) as job:
         return _findings(job)
-
-
-@contextmanager
-def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
-    """Open the context and read the Dockerfile; raises DockerfileError and what the sources raise."""
-    with ExitStack() as stack:
-        secrets, ssh = _secrets(request), _ssh(request)
-        scratch = _Scratch(ports, stack)
-        context = stack.enter_context(_open(request, ports, scratch, secrets))
-        text = _text(request, context)
-        file = parse(text.data, text.name)
-        check_frontend(file, request.build_args)
-        dockerfile = read_dockerfile(file)
-        rules = _rules(request, context, text)
-        named = {item.name: item for item in map(parse_build_context, request.contexts)}
-        sources = BuildSources(
-            ports,
-            HostTree(context.directory, rules),
-            named,
-            local=Path(request.context).is_dir(),
-            pull=request.pull,
-            remotes=lambda: _remotes(ports, secrets),
-            scratch=scratch.make,
-        )
-        stack.callback(sources.close)
-        epoch = find_epoch(request.created, request.build_args, dockerfile, context)
-        yield Job(request, ports, context, text, dockerfile, rules, sources, epoch, secrets, ssh, scratch.make)
-
-
-class _Scratch:
-    """Throw-away directories, made when they are asked for."""
-
-    def __init__(self, ports: Ports, stack: ExitStack) -> None:
-        self._ports = ports
-        self._stack = stack
-
-    def make(self) -> Path:
-        from lifecycle.app.engine import scratch
-
-        return self._stack.enter_context(scratch(self._ports))
-
-
-@contextmanager
-def _open(
-    request: DockerfileRequest, ports: Ports, scratch: _Scratch, secrets: Mapping[str, Secret]
-) -> Iterator[Context]:
-    import sys
-
-    plain = Path(request.context).is_dir()
-    place = ports.home / "scratch" if plain else scratch.make()
-    stdin = None if plain or sys.stdin is None else sys.stdin.buffer
-    keep_git = _truth(request.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", ""))
-    with open_context(
-        request.context,
-        place,
-        _remotes(ports, secrets),
-        sub_path=request.sub_path,
-        stdin=stdin,
-        keep_git=keep_git,
-    ) as context:
-        yield context
-
-
-def _remotes(ports: Ports, secrets: Mapping[str, Secret]) -> Remotes:
-    from lifecycle.app.ports import registry_settings
-    from lifecycle.source.remotes import Remotes
-
-    return Remotes(
-        ports.home / "remotes",
-        settings=registry_settings(ports.settings),
-        secrets=lambda name: secrets[name].read() if name in secrets else None,
-        environment=os.environ,
-        ssh_agent=os.environ.get("SSH_AUTH_SOCK"),
-        sink=ports.sink,
-    )
-
-
-def _secrets(request: DockerfileRequest) -> dict[str, Secret]:
-    """What --secret gives, by id; raises BadSecret."""
-    if not request.secrets:
-        return {}
-    from lifecycle.dockerfile.running.secrets import parse_secret
-
-    return {item.id: item for item in map(parse_secret, request.secrets)}
-
-
-def _ssh(request: DockerfileRequest) -> dict[str, SshSource]:
-    """What --ssh gives, by id; raises BadSsh."""
-    if not request.ssh:
-        return {}
-    from lifecycle.dockerfile.running.ssh import parse_ssh
-
-    return {item.id: item for item in map(parse_ssh, request.ssh)}
-
-
-def _text(request: DockerfileRequest, context: Context) -> DockerfileText:
-    """The Dockerfile: the one that came as the context, else the files named."""
-    if context.dockerfile is not None:
-        return DockerfileText(context.dockerfile, context.name, context.directory / "Dockerfile")
-    return read_texts(request.files, context.directory)
-
-
-def _rules(request: DockerfileRequest, context: Context, text: DockerfileText) -> IgnoreRules:
-    if request.ignore_file is not None:
-        return IgnoreRules.parse(request.ignore_file.read_bytes(), str(request.ignore_file))
-    return load_ignore_rules(context.directory, text.path) if context.ignores else NOTHING_IGNORED
 
 
 # -- checks ------------------------------------------------------------------------------------------------------
@@ -429,7 +293,3 @@ def _write(
     stdout = sys.stdout.buffer if sys.stdout is not None else None
     new = {layer.diff_id for layer in (*solved.made, *solved.reused)}
     return write_outputs(result, outputs, ports, names=request.names, stdout=stdout, new=new)
-
-
-def _truth(text: str) -> bool:
-    return text.lower() in ("1", "t", "true")
