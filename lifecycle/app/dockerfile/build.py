@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle.app.dockerfile import memo
 from lifecycle.app.dockerfile.caches import StepCaches, export, step_caches
+from lifecycle.app.dockerfile.epoch import NAME
 from lifecycle.app.dockerfile.job import Job, is_true, open_job
 from lifecycle.app.dockerfile.platforms import check_foreign, parse_platforms
 from lifecycle.app.dockerfile.reading import candidates
@@ -108,11 +109,18 @@ def check(request: DockerfileRequest, ports: Ports) -> list[Finding]:
 
 
 def _findings(job: Job) -> list[Finding]:
+    from lifecycle.app.local import stored_config
     from lifecycle.dockerfile.lint.engine import check as find
 
     request, dockerfile = job.request, job.dockerfile
     target = dockerfile.target(request.target) if request.target else None
-    return find(dockerfile, ignore_rules=job.rules, build_args=request.build_args, target=target)
+    return find(
+        dockerfile,
+        ignore_rules=job.rules,
+        build_args=request.build_args,
+        target=target,
+        images=lambda stage, name: stored_config(name, job.ports.store),
+    )
 
 
 def _hint(job: Job) -> list[tuple[str, str]]:
@@ -187,7 +195,7 @@ def _plan(job: Job, platform: Platform, host: Platform, workshop: Workshop, *, s
     name = request.names[0] if request.names else str(job.text.path)
     options = PlanOptions(
         target=request.target,
-        build_args=request.build_args,
+        build_args=_with_time(job),
         platform=platform,
         build_platform=host,
         epoch=job.epoch,
@@ -201,6 +209,13 @@ def _plan(job: Job, platform: Platform, host: Platform, workshop: Workshop, *, s
         labels=request.labels,
     )
     return Planner(job.dockerfile, options, job.sources, workshop).plan()
+
+
+def _with_time(job: Job) -> Mapping[str, str]:
+    """The build arguments; a SOURCE_DATE_EPOCH that the Dockerfile sees is the number that was found for it."""
+    args = job.request.build_args
+    named = NAME in args or any(name == NAME for arg in job.dockerfile.globals for name, _ in arg.pairs)
+    return {**args, NAME: str(job.epoch)} if named else args
 
 
 def _solve(

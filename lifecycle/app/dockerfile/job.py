@@ -67,7 +67,7 @@ def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
             scratch=scratch.make,
         )
         stack.callback(sources.close)
-        epoch = find_epoch(request.created, request.build_args, dockerfile, context)
+        epoch = find_epoch(request.created, request.build_args, dockerfile, context, sources)
         yield Job(request, ports, context, text, dockerfile, rules, sources, epoch, secrets, ssh, scratch.make)
 
 

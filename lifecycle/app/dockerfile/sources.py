@@ -68,6 +68,7 @@ class BuildSources:
         self._remotes = remotes
         self._scratch = scratch
         self._opened: dict[str, HostTree] = {}
+        self._times: dict[str, int] = {}
         self.images: list[tuple[str, str]] = []  # names in the store that were used, and what they stood for
         self.local = local  # whether nothing but this machine's store and directories was asked
         self._stack = ExitStack()
@@ -142,6 +143,8 @@ class BuildSources:
             if opened.ignores:
                 rules = load_ignore_rules(opened.directory, opened.directory / "Dockerfile")
             self._opened[found.name] = HostTree(opened.directory, rules)
+            if opened.epoch is not None:
+                self._times[found.name] = opened.epoch
         return self._opened[found.name]
 
     def url(self, address: str, checksum: Digest | None) -> Fetched:
@@ -163,6 +166,26 @@ class BuildSources:
             ref = replace(ref, checksum=checksum)
         tree = fetch_git(ref, self._remotes(), keep_git=bool(keep_git))
         return HostTree(tree.directory), tree.commit
+
+    def time_of_context(self, name: str) -> int | None:
+        """The time of a named context in seconds, where it has one; raises KeyError for an unknown name."""
+        found = self._contexts[name]
+        if found.kind == "context":
+            self._directory(found)
+        return self._times.get(name)
+
+    def time_of(self, address: str, checksum: str) -> int | None:
+        """The commit's time of a git repository, the Last-Modified of a URL, in seconds."""
+        from lifecycle.oci import Digest
+        from lifecycle.source.gitref import parse_git_ref
+
+        ref = parse_git_ref(address)
+        if ref is None:
+            return self.url(address, Digest.parse(checksum) if checksum else None).last_modified
+        from lifecycle.source.clone import fetch_git
+
+        self.local = False
+        return fetch_git(replace(ref, checksum=checksum or ref.checksum), self._remotes()).time
 
     def close(self) -> None:
         """Drop what was opened; idempotent."""

@@ -75,6 +75,17 @@ def test_platforms_are_named_once() -> None:
     assert parse_platforms(["linux/amd64", "linux/arm64/v8", "x86_64"]) == (AMD64, ARM64)
 
 
+class Times:
+    """Times of contexts and addresses, written down."""
+
+    def time_of_context(self, name: str) -> int | None:
+        return {"old": 11, "dir": None}[name]
+
+    def time_of(self, address: str, checksum: str) -> int | None:
+        assert address == "https://example.com/v2.tar"
+        return 22
+
+
 # -- times -------------------------------------------------------------------------------------------------------
 
 
@@ -95,20 +106,39 @@ def test_the_nearest_time_wins(
 ) -> None:
     dockerfile = read_dockerfile(parse(f"{text}FROM scratch\n".encode()))
     context = Context(Path("."), "git", epoch=99)
-    assert find_epoch(given, args, dockerfile, context, environment) == expected
+    assert find_epoch(given, args, dockerfile, context, Times(), environment) == expected
 
 
 def test_a_directory_has_no_time_of_its_own() -> None:
     dockerfile = read_dockerfile(parse(b"FROM scratch\n"))
     args = {"SOURCE_DATE_EPOCH": "context"}
-    assert find_epoch(None, args, dockerfile, Context(Path("."), "."), {}) == 315532801
+    assert find_epoch(None, args, dockerfile, Context(Path("."), "."), Times(), {}) == 315532801
+
+
+_SOURCE = b"FROM scratch AS Source\nARG V=1\nADD https://example.com/v$V.tar /\nFROM scratch\n"
+
+
+@pytest.mark.parametrize(("text", "expected"), [("old", 11), ("dir", 315532801), ("source", 22)])
+def test_a_time_may_be_that_of_a_context_or_a_stage(text: str, expected: int) -> None:
+    dockerfile = read_dockerfile(parse(_SOURCE))
+    args = {"SOURCE_DATE_EPOCH": text, "V": "2"}
+    assert find_epoch(None, args, dockerfile, Context(Path("."), "."), Times(), {}) == expected
+
+
+@pytest.mark.parametrize(
+    "body", ["RUN x", "COPY a /", "ADD a /", "ADD https://a/b https://a/c /d/", "ARG X", "ADD https://a/b /\nRUN x"]
+)
+def test_a_stage_of_anything_else_has_no_time(body: str) -> None:
+    dockerfile = read_dockerfile(parse(f"FROM scratch AS source\n{body}\n".encode()))
+    with pytest.raises(BadEpoch, match="source has no time"):
+        find_epoch(None, {"SOURCE_DATE_EPOCH": "source"}, dockerfile, Context(Path("."), "."), Times(), {})
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "1.5", "99999999999999"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     dockerfile = read_dockerfile(parse(b"FROM scratch\n"))
     with pytest.raises(BadEpoch):
-        find_epoch(None, {"SOURCE_DATE_EPOCH": text}, dockerfile, Context(Path("."), "."), {})
+        find_epoch(None, {"SOURCE_DATE_EPOCH": text}, dockerfile, Context(Path("."), "."), Times(), {})
 
 
 # -- Dockerfiles -------------------------------------------------------------------------------------------------
