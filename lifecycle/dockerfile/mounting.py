@@ -138,11 +138,9 @@ def plan_mount(
     def wrong(why: str) -> BadMountOption:
         return node.error(BadMountOption, f"RUN --mount=type={mount.type} cannot be made", word=flag, why=why)
 
-    for option, given in (("tmpcopyup", mount.copy_up), ("U", mount.chown), ("no-dereference", mount.no_dereference)):
-        if given:
-            raise wrong(f"pylife does not do the option {option}")
-    if mount.options and mount.type not in ("bind", "tmpfs", "cache"):
-        raise wrong(f"{', '.join(mount.options)} cannot be given for it")
+    asked = {"tmpcopyup": mount.copy_up, "U": mount.chown, "no-dereference": mount.no_dereference}
+    for option in (*mount.options, *(name for name, given in asked.items() if given)):
+        raise wrong(f"pylife does not do the option {option}")
     target = mount.target
     if mount.type == "secret":
         name = mount.source or mount.id or posixpath.basename(target)
