@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Literal
 
+from lifecycle.dockerfile.errors import DockerfileError
 from lifecycle.dockerfile.location import Location
 from lifecycle.errors import PylifeError
 from lifecycle.events import Output
@@ -67,6 +68,14 @@ class Workshop:
         return view
 
 
+def place_error(error: PylifeError, location: Location) -> None:
+    """Put the place in the Dockerfile before where else an error happened (a URL, a file)."""
+    if error.where is None:
+        error.where = str(location)
+    elif not isinstance(error, DockerfileError) and not error.where.startswith(f"{location.file}:"):
+        error.where = f"{location}, {error.where}"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a step stands: its title for people, its location in the file, its source line."""
@@ -77,12 +86,11 @@ class Place:
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """Errors that say no place get this one."""
+        """Errors that do not say where in the Dockerfile they come from get this place."""
         try:
             yield
         except PylifeError as error:
-            if error.where is None:
-                error.where = str(self.location)
+            place_error(error, self.location)
             if error.details is None:
                 error.details = self.source
             raise

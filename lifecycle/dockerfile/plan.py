@@ -13,7 +13,7 @@ from lifecycle.dockerfile import config, words
 from lifecycle.dockerfile.config import Draft
 from lifecycle.dockerfile.errors import DockerfileError, near
 from lifecycle.dockerfile.instructions import Arg, From, Scope, parse_instruction
-from lifecycle.dockerfile.operations import Workshop
+from lifecycle.dockerfile.operations import Workshop, place_error
 from lifecycle.dockerfile.scope import CONTROLS, PROXIES, StageScope, platform_arguments
 from lifecycle.graph.key import Ingredient
 from lifecycle.graph.node import Base, Node, Vertex
@@ -231,8 +231,7 @@ class Planner:
             try:
                 self._images[key] = self.sources.image(name, platform)
             except PylifeError as error:
-                location = instruction.node.location
-                error.where = error.where or str(location)
+                place_error(error, instruction.node.location)
                 stages = [stage.name for stage in self.dockerfile.stages if stage.name]
                 if hint := near(name, [*stages, "scratch"]):
                     error.fix = f"{hint} {error.fix}"

@@ -300,7 +300,8 @@ class StageBuild:
         place = self._place(instruction)
         local, parts = [], []
         for source in instruction.sources:
-            remote = self._remote(instruction, source)
+            with place.named():
+                remote = self._remote(instruction, source)
             if remote is None:
                 local.append(source)
             else:
