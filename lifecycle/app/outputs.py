@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lifecycle.app.output_spec import Annotation, BadOutput, Output, OutputKind, parse_output
 from lifecycle.archive.entry import DIR, HARDLINK, Entry, Member, printable
+from lifecycle.archive.piping import open_tar
 from lifecycle.archive.writer import write_tar
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message, Sink, step
@@ -323,7 +323,7 @@ def _write_local(result: Image | ImageIndex, output: Output, sink: Sink) -> None
     ownership = Ownership.KEEP if _is_host_root() else Ownership.SELF
     with step(sink, f"output/local/{top}", f"Write {top}"), _translated(str(top)):
         top.mkdir(parents=True, exist_ok=True)
-        with _piped(told()) as stream:
+        with open_tar(told()) as stream:
             done = extract(stream, top, ownership=ownership, whiteouts=Whiteouts.KEEP)
         if output.delete:
             _delete_others(top, names)
@@ -331,36 +331,6 @@ def _write_local(result: Image | ImageIndex, output: Output, sink: Sink) -> None
         sink.emit(Message(f"The attribute {what} of {count} files could not be set in {top}.", "warning"))
     if done.skipped_devices:
         sink.emit(Message(f"{len(done.skipped_devices)} device nodes could not be made in {top}.", "warning"))
-
-
-@contextmanager
-def _piped(members: Iterator[Member]) -> Iterator[BinaryIO]:
-    """The members as a tar archive, written by a thread while it is read; its failure is raised here."""
-    reading, writing = os.pipe()
-    failures: list[BaseException] = []
-
-    def write() -> None:
-        try:
-            with os.fdopen(writing, "wb", 1 << 20) as out:
-                write_tar(members, out)
-        except BrokenPipeError:  # the reader has failed, and says why
-            pass
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=write, name="output", daemon=True)
-    thread.start()
-    try:
-        with os.fdopen(reading, "rb", 1 << 20) as stream:
-            yield stream
-    except PylifeError as error:
-        thread.join()
-        if failures:
-            raise failures[0] from error
-        raise
-    thread.join()
-    if failures:
-        raise failures[0]
 
 
 def _delete_others(top: Path, names: set[bytes]) -> None:

@@ -20,7 +20,6 @@ from lifecycle.archive.entry import (
     BLOCK,
     CHAR,
     DIR,
-    EPOCH_1980,
     FIFO,
     FILE,
     HARDLINK,
@@ -343,21 +342,22 @@ def _entry(name: bytes, path: bytes, status: os.stat_result) -> Entry:
     mode = status.st_mode
     form = mode & _FORM
     bits = mode & 0o7777
+    mtime = -(-status.st_mtime_ns // 1_000_000_000)  # rounded up: what was changed must not look older than it is
     if form == _REG:
-        return Entry(name, FILE, bits, 0, 0, status.st_size, EPOCH_1980, b"", 0, 0, read_xattrs(path, False))
+        return Entry(name, FILE, bits, 0, 0, status.st_size, mtime, b"", 0, 0, read_xattrs(path, False))
     if form == _DIR:
-        return Entry(name, DIR, bits, 0, 0, 0, EPOCH_1980, b"", 0, 0, read_xattrs(path, False))
+        return Entry(name, DIR, bits, 0, 0, 0, mtime, b"", 0, 0, read_xattrs(path, False))
     if form == _LNK:
         try:
             target = os.readlink(path)
         except OSError as error:
             raise _unseen(path, error) from error
-        return Entry(name, SYMLINK, bits, 0, 0, 0, EPOCH_1980, target, 0, 0, read_xattrs(path, True))
+        return Entry(name, SYMLINK, bits, 0, 0, 0, mtime, target, 0, 0, read_xattrs(path, True))
     if form == _SOCK:
-        return Entry(name, FILE, bits)
+        return Entry(name, FILE, bits, mtime=mtime)
     kind = _SPECIAL[form]
     major, minor = (0, 0) if kind is FIFO else (os.major(status.st_rdev), os.minor(status.st_rdev))
-    return Entry(name, kind, bits, 0, 0, 0, EPOCH_1980, b"", major, minor, read_xattrs(path, False))
+    return Entry(name, kind, bits, 0, 0, 0, mtime, b"", major, minor, read_xattrs(path, False))
 
 
 def _sorted_entries(path: bytes) -> list[os.DirEntry[bytes]]:

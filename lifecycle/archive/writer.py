@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import Enum
 from typing import BinaryIO
 from zlib import adler32
@@ -79,12 +80,21 @@ class TarWriter:
     The bytes are those of Go's archive/tar given the same names: USTAR where the entry fits, else one PAX header;
     two zero blocks at the end and no padding to a record. Memory is bounded whatever the size of a file. With
     ``sparse`` (GENERAL only) files that have holes on disk are written with a map of them, in GNU's format 1.0:
-    smaller, but then the bytes depend on where the file system put the holes.
+    smaller, but then the bytes depend on where the file system put the holes. With
+    ``mtime`` all entries have that time.
     Source: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Extended Header".
     """
 
-    def __init__(self, out: SupportsWrite, style: TarStyle = TarStyle.GENERAL, *, sparse: bool = False) -> None:
+    def __init__(
+        self,
+        out: SupportsWrite,
+        style: TarStyle = TarStyle.GENERAL,
+        *,
+        sparse: bool = False,
+        mtime: int | None = None,
+    ) -> None:
         self._write = out.write
+        self._mtime = mtime
         self._cnb = style is TarStyle.CNB
         self._sparse = sparse and not self._cnb
         self._batch: list[bytes] = []
@@ -221,7 +231,8 @@ class TarWriter:
         link = entry.linkname
         if len(name) <= 100 and len(link) < 100 and size <= _SIZE_MAX and not entry.xattrs:
             flag = 0 if kind is FILE else 1 if kind is DIR else 2 if kind is SYMLINK else 3
-            key = (entry.mode | flag << 16, entry.uid, entry.gid, entry.mtime)
+            mtime = entry.mtime if self._mtime is None else self._mtime
+            key = (entry.mode | flag << 16, entry.uid, entry.gid, mtime)
             try:
                 fields = self._fields[key]
             except KeyError:
@@ -258,6 +269,8 @@ class TarWriter:
 
     def _slow_header(self, entry: Entry, size: int, name: bytes, extra: dict[bytes, bytes]) -> bytes:
         """The header blocks of any entry. ``extra`` are PAX records that force the PAX form."""
+        if self._mtime is not None:
+            entry = replace(entry, mtime=self._mtime)
         kind, link = entry.kind, entry.linkname
         if kind is HARDLINK and self._cnb:
             link = b"/" + link
@@ -323,9 +336,15 @@ class TarWriter:
         )
 
 
-def write_tar(members: Iterable[Member], out: SupportsWrite, style: TarStyle = TarStyle.GENERAL) -> None:
-    """Write a whole archive, end blocks included."""
-    writer = TarWriter(out, style)
+def write_tar(
+    members: Iterable[Member],
+    out: SupportsWrite,
+    style: TarStyle = TarStyle.GENERAL,
+    *,
+    mtime: int | None = None,
+) -> None:
+    """Write a whole archive, end blocks included; with ``mtime`` all entries have that time."""
+    writer = TarWriter(out, style, mtime=mtime)
     for entry, content in members:
         writer.add(entry, content)
     writer.finish()

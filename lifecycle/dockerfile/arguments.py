@@ -30,7 +30,7 @@ def split_keyword(line: str) -> tuple[str, str]:
 
 def split_flags(text: str, escape: str) -> tuple[tuple[str, ...], str]:
     """The leading words that begin with ``--``, quotes and escapes gone, and the rest; ``--`` alone ends them."""
-    flags = []
+    flags: list[str] = []
     position = 0
     while True:
         while position < len(text) and text[position] in SPACE:

@@ -291,10 +291,10 @@ class RunStep(_Step):
                     source = workshop.snapshotter.prepare(inputs[mount.input].strata(workshop.snapshotter))
                     roots[mount.input] = stack.enter_context(source)
             order = replace(self.order, mounts=tuple(mount.resolve(roots) for mount in self.mounts))
-            root = workshop.snapshotter.prepare(parent.strata(workshop.snapshotter), writer_uid=_uid(order.user))
+            root = workshop.snapshotter.prepare(parent.strata(workshop.snapshotter))
             try:
                 run_step(order, root, workshop.tools, self._show)
-                diff = root.commit(mtime=workshop.packer.mtime)
+                diff = root.commit()
             except StepFailed as error:
                 again = workshop.keep_failed(root, order, parent) if workshop.keep_failed else None
                 raise self._explained(error, again) from error
@@ -321,12 +321,6 @@ class RunStep(_Step):
 def _time(workshop: Workshop) -> Ingredient:
     """Every entry of a new layer has this time."""
     return Ingredient("SOURCE_DATE_EPOCH", workshop.packer.mtime)
-
-
-def _uid(user: str) -> int:
-    """The number of ``user``, 0 (who may write everywhere) when it is a name."""
-    name = user.partition(":")[0]
-    return int(name) if name.isdigit() else 0
 
 
 def _described(part: Part) -> Value:

@@ -93,7 +93,8 @@ class Packer:
         watch = _Watch(self._sink, f"pack/{next(self._numbers)}", f"Pack {title}" if title else "Pack a layer")
         done = False
         try:
-            layer = write_layer(self._watched(members, watch), self.store, profile=self.profile, dialect=self.dialect)
+            watched = self._watched(members, watch)
+            layer = write_layer(watched, self.store, profile=self.profile, dialect=self.dialect, mtime=self.mtime)
             if then is not None:
                 then(layer)
             done = True

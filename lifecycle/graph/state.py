@@ -163,7 +163,9 @@ def fetched(layer: Layer, store: LocalStore) -> Layer:
 class MemberLayer:
     """A layer made of tar members (a COPY's), packed in the background.
 
-    Until it is unpacked, its entries are enough to look at it: the members' contents stay readable until the packer
+    The layer has one time for all; unpacked for the steps that follow, its files have their members' times, so that
+    programs which compare times (make, with what it left in a cache mount) see which are new. Until it is
+    unpacked, its entries are enough to look at it: the members' contents stay readable until the packer
     is closed (hand what they need to ``Packer.keep``).
     """
 
@@ -188,7 +190,9 @@ class MemberLayer:
         layer = self._packed.result()
         with self._lock:
             if not self._unpacked:
-                snapshotter.unpack(layer.diff_id, layer.uncompressed)
+                from lifecycle.archive.piping import open_tar
+
+                snapshotter.unpack(layer.diff_id, lambda: open_tar(self._members))
                 self._unpacked = True
         return layer.diff_id
 

@@ -129,14 +129,16 @@ def write_layer(
     style: TarStyle = TarStyle.GENERAL,
     profile: Profile = Profile.GZIP_FAST,
     dialect: Dialect = Dialect.OCI,
+    mtime: int | None = None,
 ) -> BlobLayer:
     """The layer made of ``members``, in the store: entries → tar → sha256 → compressor → sha256 → blob, in one pass.
 
+    With ``mtime`` (seconds) all entries have that time instead of their own.
     When the store remembers a stored form of the same tar, that is used and nothing new is kept. If anything fails,
     no blob is left behind.
     """
     with store.blobs.writer(None) as out, LayerSink(out, profile) as sink:
-        write_tar(members, sink, style)
+        write_tar(members, sink, style, mtime=mtime)
         sums = sink.close()
         known = known_layer(sums.diff_id, store, profile, dialect)
         if known is not None:

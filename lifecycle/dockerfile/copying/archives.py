@@ -71,7 +71,7 @@ def spread(
                 uid,
                 gid,
                 entry.size,
-                layout.mtime,
+                entry.mtime,
                 entry.linkname,
                 entry.dev_major,
                 entry.dev_minor,

@@ -26,7 +26,7 @@ class ReservedName(PylifeError):
 class Layout:
     """The members of one layer. Every path given to it is real: no link on the way (``resolve`` with ``lookup``).
 
-    ``mtime`` is the time of all entries. The target is only looked at.
+    ``mtime`` is the time of what has no source. The target is only looked at.
     """
 
     def __init__(self, target: FileTree, mtime: int, what: str) -> None:
@@ -109,8 +109,8 @@ class Layout:
         entry, content, group = made
         if group is None:
             group = object()
-            self._made[path] = _timed(entry, path, self.mtime), content, group
-        self.replace(_timed(entry, name, self.mtime), content, group)
+            self._made[path] = _named(entry, path), content, group
+        self.replace(_named(entry, name), content, group)
 
     def members(self) -> list[Member]:
         """The layer: sorted, parents before children, with the directories of the target that lie above as they are."""
@@ -138,11 +138,11 @@ class Layout:
             if made is None:
                 entry = self.target.lookup(name)
                 assert entry is not None
-                found.append((_timed(entry, name, self.mtime), None))
+                found.append((_named(entry, name), None))
                 continue
             entry, content, group = made
             if group is not None and (known := first.setdefault(id(group), name)) is not name:
-                found.append((Entry(name, HARDLINK, entry.mode, entry.uid, entry.gid, 0, self.mtime, known), None))
+                found.append((Entry(name, HARDLINK, entry.mode, entry.uid, entry.gid, 0, entry.mtime, known), None))
                 continue
             found.append((entry, content))
         return found
@@ -167,7 +167,7 @@ def _in_tree_order(name: bytes) -> bytes:
     return name.replace(b"/", b"\0")
 
 
-def _timed(entry: Entry, name: bytes, mtime: int) -> Entry:
+def _named(entry: Entry, name: bytes) -> Entry:
     return Entry(
         name,
         entry.kind,
@@ -175,7 +175,7 @@ def _timed(entry: Entry, name: bytes, mtime: int) -> Entry:
         entry.uid,
         entry.gid,
         entry.size,
-        mtime,
+        entry.mtime,
         entry.linkname,
         entry.dev_major,
         entry.dev_minor,

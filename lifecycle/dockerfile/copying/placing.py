@@ -30,8 +30,9 @@ def place(
     """The layer that puts ``selection`` where ``spec`` says, onto ``target``.
 
     Sorted, parents before children, no name twice; directories of the target that lie above are in it as they are.
-    Every entry has the time ``mtime``. ``scratch`` is a folder for the large files of archives until they are packed.
-    Raises NotADirectory, ReservedName, UnknownUser, TooManyLinks, SourceChanged.
+    Entries have their sources' times, what is made on the way has ``mtime``. ``scratch`` is a folder for the large
+    files of archives until they are packed. Raises NotADirectory, ReservedName, UnknownUser, TooManyLinks,
+    SourceChanged.
     """
     return place_all([(selection, spec)], target, mtime=mtime, scratch=scratch)
 
@@ -147,7 +148,7 @@ class _Placing:
                     attributes = tuple(sorted((dict(found.xattrs) | dict(entry.xattrs)).items()))
                     layout.put(replace(changed(entry, path), xattrs=attributes), None)
                 else:  # only on the way to what is wanted
-                    layout.put(replace(found, name=path, mode=entry.mode, mtime=layout.mtime), None)
+                    layout.put(replace(found, name=path, mode=entry.mode), None)
             else:
                 layout.put(changed(entry, path), content)
 
@@ -164,7 +165,7 @@ class _Placing:
             uid,
             gid,
             entry.size,
-            self._layout.mtime,
+            entry.mtime,
             entry.linkname,
             entry.dev_major,
             entry.dev_minor,

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from lifecycle.archive.directory import read_xattrs
-from lifecycle.archive.entry import EPOCH_1980, FILE, HARDLINK, SYMLINK, Entry, Member
+from lifecycle.archive.entry import FILE, HARDLINK, SYMLINK, Entry, Member
 from lifecycle.archive.filetree import ROOT, FileTree, HostTree, Seen, members
 from lifecycle.dockerfile.copying.memory import Memory, status_key
 from lifecycle.dockerfile.copying.reading import Reader
@@ -230,7 +230,7 @@ def _relative(found: Iterator[Member], cut: int) -> Iterator[Member]:
                 entry.uid,
                 entry.gid,
                 entry.size,
-                EPOCH_1980,
+                entry.mtime,
                 link,
                 entry.dev_major,
                 entry.dev_minor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.archive import walk
-from lifecycle.archive.entry import DIR, FIFO, FILE, HARDLINK, SYMLINK, Content, Entry
+from lifecycle.archive.entry import DIR, EPOCH_1980, FIFO, FILE, HARDLINK, SYMLINK, Content, Entry
 from lifecycle.archive.filetree import (
     ROOT,
     EmptyTree,
@@ -153,7 +154,15 @@ def top(tmp_path: Path) -> Path:
 def test_host_tree_gives_what_a_walk_gives_owned_by_root(top: Path) -> None:
     found = [entry for entry, _ in HostTree(top).walk(ROOT)]
     expected = [entry for entry, _ in walk(top, owner=(0, 0))]
-    assert [entry for entry in found if entry.name != b"sock"] == expected
+    assert [replace(entry, mtime=EPOCH_1980) for entry in found if entry.name != b"sock"] == expected
+
+
+def test_times_are_those_of_the_files_rounded_up(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    os.utime(tmp_path / "f", ns=(0, 1_700_000_000_000_000_001))
+    entry = HostTree(tmp_path).lookup(b"f")
+    assert entry is not None
+    assert entry.mtime == 1_700_000_001
 
 
 def test_socket_is_an_empty_file_and_fifo_a_fifo(top: Path) -> None:
