@@ -98,6 +98,12 @@ def _reporting(stage: str, report: Report) -> Iterator[None]:
         report({"failed": stage, "errno": 0, "why": repr(error), "name": ""})
 
 
+def drop_beforehand(rung: Rung) -> None:
+    """Take from the bounding set what no run on ``rung`` keeps, but privileged ones."""
+    if kernel.effective_capabilities() >> _SETPCAP & 1:
+        kernel.drop_bounding(kept_capabilities(rung))
+
+
 def _become_user(spec: RunSpec, rung: Rung, stdio: Sequence[int], terminal: Terminal | None, report: Report) -> bool:
     """Make this process all that the program shall be; False when that failed, which is reported then."""
     with _reporting("setup", report):

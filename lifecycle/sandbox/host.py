@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 TYPE_CHECKING = False
@@ -19,6 +20,7 @@ _CA_VARIABLES = (
     "NODE_EXTRA_CA_CERTS",
     "GIT_SSL_CAINFO",
 )
+_read: dict[str, tuple[tuple[int, ...], bytes]] = {}
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 
@@ -54,16 +56,21 @@ def shared_files(network: str, trust_host: bool) -> dict[str, bytes]:
     if bundle:
         wanted[CA_INSIDE] = bundle
         wanted |= dict.fromkeys(_CA_ELSEWHERE, bundle)
-    files, read = {}, dict[str, bytes]()
+    files = {}
     for inside, path in wanted.items():
-        if path not in read:
-            try:
-                with open(path, "rb") as file:
-                    read[path] = file.read()
-            except OSError:
-                continue
-        files[inside] = read[path]
+        with contextlib.suppress(OSError):
+            files[inside] = _content(path)
     return files
+
+
+def _content(path: str) -> bytes:
+    """The bytes of a file, read again only when it has changed. Raises OSError."""
+    status = os.stat(path)
+    version = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    if path not in _read or _read[path][0] != version:
+        with open(path, "rb") as file:
+            _read[path] = version, file.read()
+    return _read[path][1]
 
 
 def is_optional(inside: str) -> bool:

@@ -2,28 +2,26 @@
 
 The keeper holds the deadline and the line to pylife; when that line breaks (pylife was killed), or the time is over,
 or the program has ended, no process of the step survives: with a pid namespace because its first process goes,
-without one because the keeper adopts and kills every descendant.
+without one because the keeper adopts and kills every descendant. A spare has no keeper: the spawner watches it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import marshal
 import os
 import select
 import signal
-import socket
-import struct
 import time
 
 from lifecycle.sandbox import kernel
-from lifecycle.sandbox.child import execute, launch, needs_fork
+from lifecycle.sandbox.first import EVERYONE, Inside, become_first
 from lifecycle.sandbox.rootfs import become_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
     from typing import NoReturn
 
@@ -35,42 +33,27 @@ if TYPE_CHECKING:
 
 #: seconds between the polite signal at a timeout and the last one
 GRACE = 2.0
-_EVERYONE = signal.SIGRTMIN  # from the keeper to pid 1: pass SIGTERM to every process inside
-_SENT_BY_A_PROCESS = 0  # SI_USER
-_FORWARDED = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-    signal.SIGCONT,
-)
 
 
 class Keeper:
-    """One run, seen from just outside. ``control`` leads to pylife; ``stdio`` are the program's three descriptors."""
+    """One run, seen from just outside. ``control`` leads to pylife; ``over`` is closed when the run has ended."""
 
-    def __init__(
-        self, spec: RunSpec, rung: Rung, plan: Plan, control: socket.socket, stdio: Sequence[int], terminal: Terminal
-    ) -> None:
+    def __init__(self, spec: RunSpec, rung: Rung, control: socket.socket, over: int) -> None:
         self._spec = spec
         self._rung = rung
-        self._plan = plan
         self._control = control
-        self._stdio = stdio
-        self._terminal = terminal
+        self._over = over
         self._said = b""
         self._pid = 0
+        self._code: int | None = None
         self._timed_out = False
         self._group: MemoryGroup | None = None
 
-    def run(self) -> NoReturn:
-        """Start the program, wait for its end, tell pylife, exit. Never returns."""
+    def run(self, plan: Plan, stdio: Sequence[int], terminal: Terminal) -> NoReturn:
+        """Start the program with its three descriptors, wait for its end, tell pylife, exit. Never returns."""
         began = time.monotonic()
         try:
-            ending = self._run()
+            ending = self._run(plan, stdio, terminal)
         except OSError as error:
             ending = {
                 "failed": "setup",
@@ -83,9 +66,11 @@ class Keeper:
         ending["seconds"] = time.monotonic() - began
         with contextlib.suppress(OSError):
             self._control.sendall(marshal.dumps(ending))
+        self._control.close()
+        os.close(self._over)  # here: the end of a process takes its time
         os._exit(0)
 
-    def _run(self) -> dict[str, object]:
+    def _run(self, plan: Plan, stdio: Sequence[int], terminal: Terminal) -> dict[str, object]:
         kernel.set_name("pylife-keeper")
         if self._spec.memory is not None:
             from lifecycle.sandbox.limits import MemoryGroup, find_hierarchy
@@ -96,8 +81,8 @@ class Keeper:
         status_read, status_write = os.pipe()
         wake_read, wake_write = os.pipe()
         try:
-            inside = self._rung.pid_namespace
-            if inside:
+            isolated = self._rung.pid_namespace
+            if isolated:
                 kernel.unshare(_namespaces(self._spec))
             else:
                 kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
@@ -108,18 +93,24 @@ class Keeper:
             if self._pid == 0:
                 signal.set_wakeup_fd(-1)
                 os.close(status_read)
+                os.close(self._over)
                 self._control.close()
-                if inside:
-                    self._first_process(status_write)
-                self._only_process(status_write)
+                inside = Inside(self._spec, self._rung, plan, stdio, terminal, status_write)
+                if isolated:
+                    inside.first_process(become_first, self._join, lambda: become_root(self._spec, plan, self._rung))
+                inside.only_process(self._join)
             os.close(status_write)
-            for fd in self._stdio:
+            for fd in stdio:
                 os.close(fd)
-            self._watch(status_read, wake_read if not inside else None)
+            self._watch(status_read, wake_read if not isolated else None)
             return self._ending()
         finally:
             if self._group is not None:
                 self._group.close()
+
+    def _join(self) -> None:
+        if self._group is not None:
+            self._group.join()
 
     def _watch(self, status: int, wake: int | None) -> None:
         """Until the run is over and every process of it is dead."""
@@ -129,7 +120,6 @@ class Keeper:
         if wake is not None:
             poll.register(wake, select.POLLIN)
         deadline = time.monotonic() + self._spec.timeout if self._spec.timeout is not None else None
-        self._code: int | None = None
         while True:
             wait = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
             events = poll.poll(wait)
@@ -155,11 +145,11 @@ class Keeper:
                 elif wake is not None and fd == wake:
                     os.read(wake, 4096)
                     if self._reap_main():
-                        self._said += _drain(status)
+                        self._said += drain(status)
                         self._kill_all()
                         return
         self._kill_all()
-        self._said += _drain(status)
+        self._said += drain(status)
 
     def _obey(self) -> bool:
         """Pass on the signals that pylife asks for, one byte each; False when pylife is gone."""
@@ -175,7 +165,7 @@ class Keeper:
     def _terminate_all(self) -> None:
         with contextlib.suppress(OSError):
             if self._rung.pid_namespace:
-                os.kill(self._pid, _EVERYONE)
+                os.kill(self._pid, EVERYONE)
             else:
                 os.killpg(self._pid, signal.SIGTERM)
 
@@ -211,88 +201,10 @@ class Keeper:
                 self._code = os.waitstatus_to_exitcode(status)
 
     def _ending(self) -> dict[str, object]:
-        ending: dict[str, object] = {}
-        said = io.BytesIO(self._said)
-        while said.tell() < len(self._said):
-            ending |= marshal.load(said)
-        if "failed" not in ending:
-            ending.setdefault("code", self._code if self._code is not None else -signal.SIGKILL)
+        ending = understand(self._said, self._code)
         ending["timed_out"] = self._timed_out
         ending["oom"] = self._group is not None and self._group.killed()
         return ending
-
-    # ---- inside ----------------------------------------------------------------------------------------------
-
-    def _report(self, status: int, message: dict[str, object]) -> None:
-        with contextlib.suppress(OSError):
-            os.write(status, marshal.dumps(message))
-
-    def _only_process(self, status: int) -> NoReturn:
-        """Without a pid namespace: chroot and become the program."""
-        try:
-            if self._group is not None:
-                self._group.join()
-            os.chroot(self._spec.root)
-            os.chdir("/")
-        except OSError as error:
-            self._fail(status, error)
-        self._execute(status)
-
-    def _first_process(self, status: int) -> NoReturn:
-        """As pid 1: prepare the root, start the program, reap, pass signals on, end with the program."""
-        try:
-            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-            kernel.set_name("pylife-init")
-            signal.pthread_sigmask(signal.SIG_BLOCK, [*_FORWARDED, _EVERYONE, signal.SIGCHLD])
-            if self._group is not None:
-                self._group.join()
-            become_root(self._spec, self._plan, self._rung)
-            with contextlib.suppress(PermissionError):  # podman's filter forbids it: the container's name stays
-                kernel.sethostname(self._spec.hostname)
-            if self._spec.network == "none":
-                _loopback_up()
-            main = self._start_main(status)
-            if main is not None and not _is_broken(status):  # a change of user loses the wish to die with the keeper
-                self._report(status, {"code": _serve(main)})
-        except OSError as error:
-            self._fail(status, error)
-        except BaseException as error:
-            self._report(status, {"failed": "setup", "errno": 0, "why": repr(error), "name": ""})
-        finally:
-            os._exit(0)
-
-    def _start_main(self, status: int) -> int | None:
-        """The pid of the program, None when it could not be started, which is reported then."""
-        if not needs_fork(self._spec, self._rung, self._terminal):
-            main = launch(
-                self._spec,
-                self._rung,
-                self._plan.environment,
-                self._stdio,
-                lambda message: self._report(status, message),
-            )
-        else:
-            main = os.fork()
-            if main == 0:
-                self._execute(status)
-        for fd in self._stdio:
-            os.close(fd)
-        return main
-
-    def _fail(self, status: int, error: OSError) -> NoReturn:
-        name = os.fsdecode(error.filename or "")
-        self._report(status, {"failed": "setup", "errno": error.errno, "why": error.strerror, "name": name})
-        os._exit(1)
-
-    def _execute(self, status: int) -> NoReturn:
-        execute(
-            self._spec,
-            self._rung,
-            self._plan.environment,
-            self._stdio,
-            self._terminal,
-            lambda message: self._report(status, message),
-        )
 
 
 def _namespaces(spec: RunSpec) -> int:
@@ -300,49 +212,18 @@ def _namespaces(spec: RunSpec) -> int:
     return flags | kernel.CLONE_NEWNET if spec.network == "none" else flags
 
 
-def _serve(main: int) -> int:
-    """The life of pid 1: the exit code of ``main``, negative for a signal."""
-    awaited = {*_FORWARDED, _EVERYONE, signal.SIGCHLD}
-    while True:
-        info = signal.sigwaitinfo(awaited)
-        if info.si_signo != signal.SIGCHLD:
-            # only what the keeper sent (it has no pid in here): a terminal's Ctrl-C comes through pylife as well
-            if info.si_pid == 0 and info.si_code == _SENT_BY_A_PROCESS:
-                with contextlib.suppress(OSError):
-                    if info.si_signo == _EVERYONE:
-                        os.kill(-1, signal.SIGTERM)
-                    else:
-                        os.kill(main, info.si_signo)
-            continue
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-            except ChildProcessError:
-                return 0
-            if pid == 0:
-                break
-            if os.WIFSTOPPED(status):
-                # nobody outside could resume it: Ctrl-Z has no meaning for a contained app
-                if pid == main and os.WSTOPSIG(status) == signal.SIGTSTP:
-                    os.kill(main, signal.SIGCONT)
-            elif pid == main:
-                return os.waitstatus_to_exitcode(status)
+def understand(said: bytes, code: int | None) -> dict[str, object]:
+    """The ending of a run whose inside ``said`` that; ``code`` is how its first process ended."""
+    ending: dict[str, object] = {}
+    stream = io.BytesIO(said)
+    while stream.tell() < len(said):
+        ending |= marshal.load(stream)
+    if "failed" not in ending:
+        ending.setdefault("code", code if code is not None else -signal.SIGKILL)
+    return ending
 
 
-def _is_broken(pipe: int) -> bool:
-    """Whether nobody reads ``pipe`` any more."""
-    poll = select.poll()
-    poll.register(pipe, 0)
-    return bool(poll.poll(0))
-
-
-def _loopback_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-        request = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
-        fcntl.ioctl(handle, 0x8914, request)  # SIOCSIFFLAGS
-
-
-def _drain(fd: int) -> bytes:
+def drain(fd: int) -> bytes:
     """What is in a pipe now."""
     os.set_blocking(fd, False)
     said = b""

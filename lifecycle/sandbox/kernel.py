@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ MS_REMOUNT = 0x20
 MS_NOATIME = 0x400
 MS_NODIRATIME = 0x800
 MS_BIND = 0x1000
+MS_MOVE = 0x2000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MS_RELATIME = 0x200000
@@ -50,8 +52,10 @@ SECCOMP_MODE_FILTER = 2
 
 MACHINE = os.uname().machine
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(MACHINE)
+_CLONE = {"x86_64": 56, "aarch64": 220}.get(MACHINE)
 _CLOSE_RANGE = 436  # one number on every architecture from here on
 _MOUNT_SETATTR = 442
+_OPEN_TREE, _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 428, 1, os.O_CLOEXEC
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
 _SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
 _MOUNT_ATTR_NODEV = 4
@@ -63,6 +67,8 @@ _CAP_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_python = ctypes.PyDLL(None, use_errno=True)  # calls that keep the interpreter's lock
+_python.syscall.restype = ctypes.c_long
 
 
 def _check(result: int, what: str) -> int:
@@ -86,6 +92,17 @@ def write_file(path: str, text: str) -> None:
 def unshare(flags: int) -> None:
     """Move the calling thread into new namespaces (or give it its own cwd and root: CLONE_FS)."""
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def fork(flags: int) -> int:
+    """As ``os.fork``, the child in new namespaces; for a process of one thread. Raises OSError.
+
+    Unlike ``unshare`` it makes a pid namespace any number of times. Nothing that was registered to run at a fork does.
+    """
+    if _CLONE is None:
+        raise OSError(38, f"clone's number is not known on {MACHINE}")
+    arguments = (ctypes.c_ulong(argument) for argument in (flags | signal.SIGCHLD, 0, 0, 0, 0))
+    return _check(_python.syscall(ctypes.c_long(_CLONE), *arguments), "clone")
 
 
 def setns(fd: int, kind: int = 0) -> None:
@@ -126,19 +143,32 @@ def mount_by_parts(fstype: str, options: Iterable[tuple[str, str | None]], targe
         mounted = _check(
             _libc.syscall(ctypes.c_long(_FSMOUNT), ctypes.c_int(context), ctypes.c_uint(1), attributes), target
         )
-        moved = _libc.syscall(
-            ctypes.c_long(_MOVE_MOUNT),
-            ctypes.c_int(mounted),
-            b"",
-            ctypes.c_int(_AT_FDCWD),
-            os.fsencode(target),
-            ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
-        )
-        _check(moved, target)
+        move_mount(mounted, target)
     finally:
         for fd in (context, mounted):
             if fd >= 0:
                 os.close(fd)
+
+
+def open_tree(path: str) -> int:
+    """A descriptor of a copy of the mounts at ``path``, which hangs nowhere yet; needs Linux 5.2 (ENOSYS before)."""
+    flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE
+    raw = os.fsencode(path)
+    number = ctypes.c_long(_OPEN_TREE)
+    return _check(_libc.syscall(number, ctypes.c_int(_AT_FDCWD), raw, ctypes.c_uint(flags)), path)
+
+
+def move_mount(fd: int, target: str) -> None:
+    """Hang the mounts of ``fd`` at ``target``, in whatever mount namespace they were opened."""
+    moved = _libc.syscall(
+        ctypes.c_long(_MOVE_MOUNT),
+        ctypes.c_int(fd),
+        b"",
+        ctypes.c_int(_AT_FDCWD),
+        os.fsencode(target),
+        ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
+    )
+    _check(moved, target)
 
 
 def umount(target: str, flags: int = 0) -> None:

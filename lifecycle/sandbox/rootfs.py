@@ -50,20 +50,74 @@ def become_root(spec: RunSpec, plan: Plan, rung: Rung) -> None:
     """Leave the host's file system for the run's root. Raises OSError naming the place."""
     sources = [os.path.realpath(mount.source).lstrip("/") or "." for mount in spec.mounts]
     kernel.unshare(kernel.CLONE_NEWNS)
-    old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     kernel.mount(spec.root, spec.root, None, kernel.MS_BIND | kernel.MS_REC)
-    os.chdir(spec.root)
+    _pivot(spec.root)
+    _forbid_devices()
+    _mount_kernel_trees(plan, rung, spec.privileged)
+    _furnish(spec, plan, sources)
+
+
+def stage_root(rung: Rung, contents: Sequence[bytes]) -> None:
+    """Leave the host's file system for a small one with all that a root gets but the root itself: for ``take_root``.
+
+    The mount namespace must be a new one. ``contents`` are those of files that it may get. Raises OSError.
+    """
+    place = os.path.dirname(os.path.abspath(__file__))  # any directory will do: only this namespace sees it covered
+    kernel.mount("stage", place, "tmpfs", _QUIET, "mode=755")
+    os.chdir(place)
+    for name in ("root", "proc", "sys", "dev", "files"):
+        os.mkdir(name, 0o755)
+    for number, content in enumerate(contents):
+        _touch(f"files/{number}", content)
+    _pivot(".")
+    _mount_kernel_trees(Plan({}), rung, False)
+    kernel.umount(".", kernel.MNT_DETACH)
+    os.chdir("/")
+    trial = kernel.open_tree("/files")  # what ``take_root`` needs: better to fail here, where there is another way
+    kernel.move_mount(trial, "/root")
+    os.close(trial)
+    kernel.umount("/root", kernel.MNT_DETACH)
+
+
+def take_root(root: int, spec: RunSpec, plan: Plan, sources: Sequence[int], staged: Sequence[tuple[str, int]]) -> None:
+    """Make ``root`` the root of a staged namespace; it and ``sources``, those of the mounts, are descriptors of mounts.
+
+    ``staged`` are places of files and which of the staged contents belongs there. Raises OSError naming the place.
+    """
+    kernel.move_mount(root, "/root")
+    _pivot("/root")
+    _forbid_devices()
+    for name, place in (("proc", plan.proc), ("dev", plan.dev), ("sys", plan.sys)):
+        kernel.mount(name, place, None, kernel.MS_MOVE)
+    for place, number in staged:
+        _lay_mount(f"files/{number}", place)
+    _furnish(spec, plan, sources)
+
+
+def _pivot(root: str) -> None:
+    """Make the mount at ``root`` the root; the working directory becomes the old one."""
+    old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.chdir(root)
     kernel.pivot_root(".", ".")
     os.fchdir(old)
     os.close(old)
-    # device nodes that came in an image's layers must not open the host's disks
+
+
+def _forbid_devices() -> None:
+    """Device nodes that came in an image's layers must not open the host's disks."""
     kernel.mount(None, "/", None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NODEV | _flags_of("/"))
-    masked = () if spec.privileged else _MASKED
-    _mount_proc(plan, rung, () if spec.privileged else _READ_ONLY)
+
+
+def _mount_kernel_trees(plan: Plan, rung: Rung, privileged: bool) -> None:
+    _mount_proc(plan, rung, () if privileged else _READ_ONLY)
     _mount_dev(plan)
-    _mount_sys(plan, kernel.MS_RDONLY if not spec.privileged else 0)
-    for path in masked:
+    _mount_sys(plan, 0 if privileged else kernel.MS_RDONLY)
+    for path in () if privileged else _MASKED:
         _mask(_inside(path, plan), plan)
+
+
+def _furnish(spec: RunSpec, plan: Plan, sources: Sequence[str | int]) -> None:
+    """Lay the host's files, the mounts and the spec's own files over their places; let the old root go."""
     for number, (place, content) in enumerate(plan.files):
         _lay_file(content, place, f"{plan.dev}/.shared-{number}")
     for mount, source, target in zip(spec.mounts, sources, plan.targets, strict=True):
@@ -158,10 +212,14 @@ def _lay_file(content: bytes, target: str, copy: str, mode: int = 0o644, owner: 
     if not os.path.lexists(target):  # inside a mount made before
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _touch(target)
+    _lay_mount(copy, target, 0 if mode & 0o111 else kernel.MS_NOEXEC)
+    os.unlink(copy)
+
+
+def _lay_mount(copy: str, target: str, more: int = kernel.MS_NOEXEC) -> None:
     kernel.mount(copy, target, None, kernel.MS_BIND)
     flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID
-    kernel.mount(None, target, None, flags if mode & 0o111 else flags | kernel.MS_NOEXEC)
-    os.unlink(copy)
+    kernel.mount(None, target, None, flags | more)
 
 
 def _touch(path: str, content: bytes = b"") -> None:
@@ -174,7 +232,7 @@ def _touch(path: str, content: bytes = b"") -> None:
         os.close(fd)
 
 
-def _mount_volume(mount: Mount, source: str, target: str) -> None:
+def _mount_volume(mount: Mount, source: str | int, target: str) -> None:
     if not os.path.lexists(target):  # inside a volume that was mounted before: made there, as engines do
         as_file = mount.kind == "bind" and not os.path.isdir(source)
         os.makedirs(os.path.dirname(target) if as_file else target, exist_ok=True)
@@ -185,7 +243,10 @@ def _mount_volume(mount: Mount, source: str, target: str) -> None:
         size = f",size={mount.size}" if mount.size is not None else ""
         kernel.mount("tmpfs", target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | asked, f"mode={mount.mode:o}{size}")
         return
-    kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+    if isinstance(source, int):
+        kernel.move_mount(source, target)
+    else:
+        kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
     if asked:
         kernel.mount(None, target, None, kernel.MS_REMOUNT | kernel.MS_BIND | asked | _flags_of(target))
     if mount.read_only:

@@ -26,8 +26,9 @@ from lifecycle.sandbox.errors import (
     UserNotMapped,
 )
 from lifecycle.sandbox.rung import Rung
-from lifecycle.sandbox.spawner import pack_request, spawn
+from lifecycle.sandbox.spawner import spawn
 from lifecycle.sandbox.spec import RunResult, RunSpec
+from lifecycle.sandbox.wire import send
 
 if TYPE_CHECKING:
     from lifecycle.sandbox.child import Terminal
@@ -121,7 +122,7 @@ class Sandbox:
                     raise SpawnerLost("No process can be started", why="the sandbox is closed")
                 socket.send_fds(self._requests, [b"r"], [theirs.fileno(), *stdio])
             theirs.close()
-            ours.sendall(pack_request(spec, terminal))
+            send(ours, (spec.as_raw(), terminal))
         except OSError as error:
             ours.close()
             raise SpawnerLost("No process can be started", why=error.strerror) from error

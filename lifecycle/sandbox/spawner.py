@@ -14,24 +14,26 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
-from types import SimpleNamespace
 
 from lifecycle.sandbox import kernel, seccomp
 from lifecycle.sandbox.keeper import Keeper
 from lifecycle.sandbox.plan import lay_out
+from lifecycle.sandbox.spare import Spare, can_be_spare, serves
 from lifecycle.sandbox.stubs import Stubs
+from lifecycle.sandbox.watch import Watch
+from lifecycle.sandbox.wire import receive, revive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from lifecycle.sandbox.child import Terminal
+    from lifecycle.sandbox.plan import Plan
     from lifecycle.sandbox.rung import Rung
     from lifecycle.sandbox.spec import RunSpec
 
-_LENGTH = struct.Struct("=I")
 _TERMINAL_SIGNALS = (
     signal.SIGINT,
     signal.SIGQUIT,
@@ -42,12 +44,6 @@ _TERMINAL_SIGNALS = (
 )
 # a new interpreter, of which a fork costs a third of what one of pylife costs, with all that it has loaded
 _PROGRAM = "import sys; sys.path.append(sys.argv[1]); from lifecycle.sandbox.spawner import main; main()"
-
-
-def pack_request(spec: RunSpec, terminal: Terminal) -> bytes:
-    """What goes over a run's control socket first."""
-    body = marshal.dumps((spec.as_raw(), terminal))
-    return _LENGTH.pack(len(body)) + body
 
 
 def spawn(rung: Rung) -> tuple[int, socket.socket]:
@@ -86,25 +82,23 @@ def main() -> NoReturn:
     """The spawner as a program: the number of its socket and the rung are its arguments."""
     requests = socket.socket(fileno=int(sys.argv[2]))
     requests.set_inheritable(False)
-    Spawner(_revive(marshal.loads(bytes.fromhex(sys.argv[3]))), requests).serve()
-
-
-def _revive(raw: dict[str, Any]) -> Any:
-    """A spec or a rung with the attributes of ``raw``: without their classes, which cost more memory than all else."""
-    for kind in ("mounts", "files"):
-        if kind in raw:
-            raw[kind] = tuple(SimpleNamespace(**item) for item in raw[kind])
-    return SimpleNamespace(**raw)
+    Spawner(revive(marshal.loads(bytes.fromhex(sys.argv[3]))), requests).serve()
 
 
 class Spawner:
-    """The loop of the spawner process: requests in, keepers forked, roots tidied after them."""
+    """The loop of the spawner process: requests in, a spare or a new keeper for each, roots tidied after them."""
 
     def __init__(self, rung: Rung, requests: socket.socket) -> None:
         self._rung = rung
         self._requests = requests
         self._stubs: dict[str, Stubs] = {}
-        self._runs: dict[int, tuple[socket.socket, str]] = {}
+        self._runs: dict[int, tuple[socket.socket, str]] = {}  # by what hangs up when its keeper is done
+        self._keepers: set[int] = set()
+        self._watches: set[Watch] = set()
+        self._watched: dict[int, Callable[[], bool]] = {}
+        self._poll = select.poll()
+        self._spare: Spare | None = None
+        self._sparing = can_be_spare(rung)
 
     def serve(self) -> NoReturn:
         """Until pylife closes the socket or dies, and the last run has ended."""
@@ -121,20 +115,36 @@ class Spawner:
         os.set_blocking(wake_read, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        poll = select.poll()
-        poll.register(wake_read, select.POLLIN)
-        poll.register(self._requests, select.POLLIN)
+        self._poll.register(wake_read, select.POLLIN)
+        self._poll.register(self._requests, select.POLLIN)
         listening = True
-        while listening or self._runs:
-            for fd, _ in poll.poll():
-                if fd == wake_read:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(wake_read, 4096)
-                    self._reap()
-                elif not self._take():
-                    listening = False
-                    poll.unregister(self._requests)
+        while listening or self._runs or self._watches:
+            if listening and self._sparing and self._spare is None:
+                self._make_spare()
+            ready = self._poll.poll(self._patience())
+            fd = ready[0][0] if ready else -1  # one at a time: what it leads to may close the others
+            if fd == wake_read:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake_read, 4096)
+                self._keepers = {pid for pid in self._keepers if not os.waitpid(pid, os.WNOHANG)[0]}
+            elif fd in self._watched:
+                if not self._watched[fd]():
+                    self._ignore(fd)
+            elif fd in self._runs:
+                self._end(fd)
+            elif fd == self._requests.fileno() and not self._take():
+                listening = False
+                self._poll.unregister(fd)
+        if self._spare is not None:
+            self._spare.close()
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
         os._exit(0)
+
+    def _patience(self) -> float | None:
+        """Milliseconds until the next deadline of a run; what is overdue is ended."""
+        return min(filter(None, [watch.patience() for watch in self._watches]), default=None)
 
     def _take(self) -> bool:
         """Serve one request; False when there will be no more."""
@@ -147,10 +157,10 @@ class Spawner:
         control = socket.socket(fileno=fds[0])
         stdio = fds[1:]
         try:
-            request = _read_request(control)
+            request = receive(control)
             if request is not None:
-                spec, terminal = request
-                self._start(_revive(spec), terminal, control, stdio)
+                raw, terminal = request[0]
+                self._start(raw, terminal, control, stdio)
         except OSError as error:
             control.close()
             del error
@@ -159,12 +169,15 @@ class Spawner:
                 os.close(fd)
         return True
 
-    def _start(self, spec: RunSpec, terminal: Terminal, control: socket.socket, stdio: list[int]) -> None:
+    def _start(self, raw: dict[str, Any], terminal: Terminal, control: socket.socket, stdio: list[int]) -> None:
+        spec = revive(raw)
         root = os.path.realpath(spec.root)
         stubs = self._stubs.setdefault(root, Stubs(root))
         stubs.runs += 1
         try:
             plan = lay_out(spec, self._rung, stubs)
+            if serves(spec, self._rung, terminal) and self._start_spare(raw, spec, plan, control, stdio, root):
+                return
         except OSError as error:
             name = os.fsdecode(error.filename or "")
             said = {"failed": "setup", "errno": error.errno, "why": error.strerror, "name": name}
@@ -173,35 +186,92 @@ class Spawner:
                 control.sendall(marshal.dumps(said))
             control.close()
             return
+        self._start_keeper(spec, plan, terminal, control, stdio, root)
+
+    def _start_spare(
+        self,
+        raw: dict[str, Any],
+        spec: RunSpec,
+        plan: Plan,
+        control: socket.socket,
+        stdio: list[int],
+        root: str,
+    ) -> bool:
+        """Whether a spare has become the run. Raises OSError."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return False
+        started = False
+        try:
+            started = spare.start(raw, spec, plan, stdio)
+        finally:
+            if not started:
+                spare.close()
+        if not started:
+            self._sparing = False
+            return False
+
+        def end() -> None:
+            for fd in watch.handlers:
+                self._ignore(fd)
+            self._watches.discard(watch)
+            self._release(root)
+
+        watch = Watch(spare.pid, spare.pidfd, spare.status, control, spec.timeout, end)
+        self._watches.add(watch)
+        for fd, handle in watch.handlers.items():
+            self._watched[fd] = handle
+            self._poll.register(fd, select.POLLIN)
+        return True
+
+    def _ignore(self, fd: int) -> None:
+        if self._watched.pop(fd, None):
+            self._poll.unregister(fd)
+
+    def _start_keeper(
+        self, spec: RunSpec, plan: Plan, terminal: Terminal, control: socket.socket, stdio: list[int], root: str
+    ) -> None:
+        over, write = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                self._forget_everything_but(control)
+                self._forget_runs(control)
+                os.close(over)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                Keeper(spec, self._rung, plan, control, stdio, terminal).run()
+                Keeper(spec, self._rung, control, write).run(plan, stdio, terminal)
             finally:
                 os._exit(1)
-        self._runs[pid] = (control, root)
+        os.close(write)
+        self._keepers.add(pid)
+        self._runs[over] = control, root
+        self._poll.register(over, 0)
 
-    def _forget_everything_but(self, control: socket.socket) -> None:
+    def _make_spare(self) -> None:
+        try:
+            self._spare = Spare(self._rung, self._forget_runs)
+        except OSError:
+            self._sparing = False
+
+    def _forget_runs(self, spared: socket.socket | None = None) -> None:
+        """In a child: close what is between the spawner and pylife, or other runs."""
         self._requests.close()
-        for other, _ in self._runs.values():
-            if other is not control:
-                other.close()
-
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid in self._runs:
-                control, root = self._runs.pop(pid)
-                self._release(root)
+        if self._spare is not None:
+            self._spare.close()
+        for over, (control, _) in self._runs.items():
+            os.close(over)
+            if control is not spared:
                 control.close()
+        for watch in self._watches:
+            watch.forget()
+
+    def _end(self, over: int) -> None:
+        """The run is over and its processes are gone: tidy the root, let pylife go on."""
+        self._poll.unregister(over)
+        os.close(over)
+        control, root = self._runs.pop(over)
+        self._release(root)
+        control.close()
 
     def _release(self, root: str) -> None:
         stubs = self._stubs[root]
@@ -209,23 +279,3 @@ class Spawner:
         if stubs.runs == 0:
             del self._stubs[root]
             stubs.remove()
-
-
-def _read_request(control: socket.socket) -> tuple[dict[str, Any], Terminal] | None:
-    head = _read_exactly(control, _LENGTH.size)
-    body = _read_exactly(control, _LENGTH.unpack(head)[0]) if head else None
-    if body is None:
-        return None
-    request: tuple[dict[str, Any], Terminal] = marshal.loads(body)
-    return request
-
-
-def _read_exactly(control: socket.socket, count: int) -> bytes | None:
-    """``count`` bytes, or None when pylife has gone away before they came."""
-    data = bytearray()
-    while len(data) < count:
-        piece = control.recv(count - len(data))
-        if not piece:
-            return None
-        data += piece
-    return bytes(data)
