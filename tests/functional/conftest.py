@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from elsewhere import installed_for_everybody
 
 # "ann" with the password "pw:with colon", as `htpasswd -B` writes it
 HTPASSWD = "ann:$2y$05$abcdefghijklmnopqrstuu35PHGCoAoBdD6PqTpBAJcCdcVM4tRmO\n"
@@ -64,6 +65,13 @@ def start_registry(tool: Tool, tmp_path: Path) -> Iterator[Callable[..., Registr
     for server in started:
         server.process.terminate()
         server.process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def public_place() -> Iterator[Path]:
+    """A directory that every user may read, with pylife installed in its ``venv``."""
+    with installed_for_everybody() as place:
+        yield place
 
 
 @pytest.fixture

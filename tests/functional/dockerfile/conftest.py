@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from dockerfile_command import Pylife
+
+from lifecycle.testing.busybox import PATH, busybox_rootfs
 
 
 def _default_home() -> Path:
@@ -45,3 +48,24 @@ def image_name(request: pytest.FixtureRequest) -> Callable[[], str]:
 
     request.addfinalizer(lambda: [Pylife(_HOME).run("rmi", name) for name in names])
     return make
+
+
+@pytest.fixture(scope="session")
+def busybox_home(tmp_path_factory: pytest.TempPathFactory) -> Pylife:
+    """pylife with a home that has ``base``, which is busybox with a user (1000) and a group, and nothing else."""
+    place = tmp_path_factory.mktemp("busybox")
+    busybox_rootfs(place / "context" / "root")
+    (place / "context" / "Dockerfile").write_text(
+        f"FROM scratch\nCOPY root/ /\nCOPY --chown=1000:1000 root/home/user /home/user/\nENV PATH={PATH}\n"
+    )
+    pylife = Pylife(place / "home")
+    pylife.build(place / "context", "--image", "base", "-q")
+    return pylife
+
+
+@pytest.fixture
+def busybox(busybox_home: Pylife, tmp_path: Path) -> Pylife:
+    """pylife with a home of its own, in whose store ``base`` is."""
+    home = tmp_path / "home-with-busybox"
+    shutil.copytree(busybox_home.home / "store", home / "store")
+    return Pylife(home)

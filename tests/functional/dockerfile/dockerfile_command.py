@@ -17,6 +17,18 @@ class Pylife:
     """The installed command with one PYLIFE_HOME: called with words, returns what it prints on stdout."""
 
     home: Path
+    prefix: tuple[str, ...] = ()
+    program: tuple[str, ...] = (str(PYLIFE),)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words before a command's own: ``prefix`` leads to another user or into a container."""
+        return (*self.prefix, *self.program)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the command is started with."""
+        return {**os.environ, "PYLIFE_HOME": str(self.home)}
 
     def __call__(self, *args: str | Path, env: dict[str, str] | None = None) -> str:
         done = self.run(*args, env=env)
@@ -27,8 +39,8 @@ class Pylife:
         self, *args: str | Path, env: dict[str, str] | None = None, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[str]:
         """The command, however it ends."""
-        words = [str(PYLIFE), *map(str, args)]
-        environ = {**os.environ, "PYLIFE_HOME": str(self.home), **(env or {})}
+        words = [*self.command, *map(str, args)]
+        environ = {**self.environment, **(env or {})}
         done = subprocess.run(words, input=stdin or b"", capture_output=True, env=environ, timeout=900)
         out, err = (text.decode(errors="surrogateescape") for text in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(words, done.returncode, out, err)
