@@ -5,6 +5,7 @@ Source: the Dockerfile reference, ".dockerignore file" and "Filename and locatio
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lifecycle.dockerfile.patterns import BadPattern, Matcher, clean
@@ -63,6 +64,31 @@ class IgnoreRules:
     def may_contain(self, path: str) -> bool:
         """False when everything beneath the ignored directory ``path`` is certainly ignored too."""
         return self.matcher.may_differ_below(path)
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutHome:
+    """Rules that hide one directory more: pylife's own, which changes while its content is being read."""
+
+    rules: IgnoreRules
+    home: str
+
+    def ignores(self, path: str, is_dir: bool) -> bool:
+        """True when ``path`` is pylife's, or the rules leave it out."""
+        return self._is_ours(path) or self.rules.ignores(path, is_dir)
+
+    def may_contain(self, path: str) -> bool:
+        """False when everything beneath the ignored directory ``path`` is certainly ignored too."""
+        return not self._is_ours(path) and self.rules.may_contain(path)
+
+    def _is_ours(self, path: str) -> bool:
+        return path == self.home or path.startswith(self.home + "/")
+
+
+def without_home(rules: IgnoreRules, directory: Path, home: Path) -> IgnoreRules | WithoutHome:
+    """The rules for ``directory`` when ``home`` ($PYLIFE_HOME) may be beneath it."""
+    inside = os.path.relpath(os.path.realpath(home), os.path.realpath(directory))
+    return rules if inside == "." or inside.partition("/")[0] == ".." else WithoutHome(rules, inside)
 
 
 NOTHING_IGNORED = IgnoreRules("", Matcher(()))

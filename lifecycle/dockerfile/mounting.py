@@ -139,7 +139,8 @@ def plan_mount(
         return node.error(BadMountOption, f"RUN --mount=type={mount.type} cannot be made", word=flag, why=why)
 
     asked = {"tmpcopyup": mount.copy_up, "U": mount.chown, "no-dereference": mount.no_dereference}
-    for option in (*mount.options, *(name for name, given in asked.items() if given)):
+    held = mount.type in ("bind", "cache", "tmpfs")
+    for option in (*(() if held else mount.options), *(name for name, given in asked.items() if given)):
         raise wrong(f"pylife does not do the option {option}")
     target = mount.target
     if mount.type == "secret":

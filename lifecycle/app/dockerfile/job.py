@@ -15,7 +15,7 @@ from lifecycle.app.dockerfile.sources import BuildSources
 from lifecycle.archive.filetree import HostTree
 from lifecycle.dockerfile.ast import parse
 from lifecycle.dockerfile.frontend import check_frontend
-from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules, load_ignore_rules
+from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules, load_ignore_rules, without_home
 from lifecycle.dockerfile.stages import Dockerfile, read_dockerfile
 from lifecycle.record import dataclass
 from lifecycle.source.context import Context, open_context, parse_build_context
@@ -59,7 +59,7 @@ def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
         named = {item.name: item for item in map(parse_build_context, request.contexts)}
         sources = BuildSources(
             ports,
-            HostTree(context.directory, rules),
+            HostTree(context.directory, without_home(rules, context.directory, ports.home)),
             named,
             local=Path(request.context).is_dir(),
             pull=request.pull,

@@ -160,7 +160,7 @@ def _selected(place: Mapping[str, str], written: Mapping[str, Any], ports: Ports
     from lifecycle.dockerfile.copying.memory import Memory
     from lifecycle.dockerfile.copying.selection import select
     from lifecycle.dockerfile.copying.spec import CopySpec, Inline
-    from lifecycle.dockerfile.ignore import IgnoreRules, load_ignore_rules
+    from lifecycle.dockerfile.ignore import IgnoreRules, load_ignore_rules, without_home
     from lifecycle.dockerfile.modes import Mode
     from lifecycle.errors import PylifeError
 
@@ -174,7 +174,7 @@ def _selected(place: Mapping[str, str], written: Mapping[str, Any], ports: Ports
             rules = IgnoreRules.parse(Path(place["rules"]).read_bytes(), place["rules"])
         else:
             rules = load_ignore_rules(directory, Path(place["dockerfile"]))
-        tree = HostTree(directory, rules)
+        tree = HostTree(directory, without_home(rules, directory, ports.home))
         return str(select(tree, CopySpec(**fields), Memory(ports.caches / "files")).digest)
     except (PylifeError, OSError):
         return None

@@ -135,14 +135,16 @@ class BuildSources:
         """A named directory, git repository or archive; its own .dockerignore holds there."""
         self.local = self.local and os.path.isdir(found.value)
         if found.name not in self._opened:
-            from lifecycle.dockerfile.ignore import NOTHING_IGNORED, load_ignore_rules
+            from lifecycle.dockerfile.ignore import NOTHING_IGNORED, load_ignore_rules, without_home
             from lifecycle.source.context import open_context
 
             opened = self._stack.enter_context(open_context(found.value, self._scratch(), self._remotes()))
             rules = NOTHING_IGNORED
             if opened.ignores:
                 rules = load_ignore_rules(opened.directory, opened.directory / "Dockerfile")
-            self._opened[found.name] = HostTree(opened.directory, rules)
+            self._opened[found.name] = HostTree(
+                opened.directory, without_home(rules, opened.directory, self._ports.home)
+            )
             if opened.epoch is not None:
                 self._times[found.name] = opened.epoch
         return self._opened[found.name]

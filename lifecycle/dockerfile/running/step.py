@@ -48,6 +48,9 @@ def run_step(order: RunOrder, root: RootTree, tools: RunTools, on_line: OnLine) 
         rung = tools.sandbox.rung
         if attachments and not rung.can_mount:
             for each in attachments:
+                if each.size is not None:
+                    what = f"The mount at {each.target} may grow beyond its size: nothing can be mounted here"
+                    tools.sink.emit(Message(what, "warning"))
                 if each.options:
                     _degrade(f"The mount at {each.target} cannot be {', '.join(each.options)} without mounts", tools)
             from lifecycle.dockerfile.running.placing import placed
