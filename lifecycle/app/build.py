@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from lifecycle import __version__
 from lifecycle.app.buildpacks import Chosen, choose_buildpacks
 from lifecycle.app.images import builder_at_hand, find_previous, resolve_builder, resolve_run_image
+from lifecycle.app.keeping import Destinations, Sent
 from lifecycle.app.ports import Ports
 from lifecycle.archive import Profile
 from lifecycle.events import Message, Sink, step
 from lifecycle.image import Image
-from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
-from lifecycle.image.transfer import Transfer
-from lifecycle.oci import Reference
+from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place
 from lifecycle.phases.analyze import RunImage, analyze
 from lifecycle.phases.cache import read_memo
 from lifecycle.phases.inputs import EPOCH, BuildInputs, Engine, ExportOptions, Limits, builder_owner
@@ -71,15 +70,6 @@ class BuildRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """One place the image was put into, and what that took."""
-
-    place: Place
-    transfer: Transfer
-    pushed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class BuildResult:
     """What a build came to: the image, where it was put, and what every phase did (None: nothing had to run)."""
 
@@ -99,17 +89,17 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
     Whether the registry takes a push is asked before the build, not after it. When nothing that the image depends on
     changed since the last build, and all buildpacks promise to be pure, that image is the result.
     """
-    places = [parse_place(name) for name in (request.image, *request.tags)]
-    push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
+    place = parse_place(request.image)
+    destinations = Destinations.of((request.image, *request.tags), request.push)
+    push = destinations.pushed
     with ports.store.hold():
-        image, created = _find_unchanged(request, places[0], push, ports), None
+        image, created = _find_unchanged(request, place, push, ports), None
         if image is None:
-            image, created = _build_anew(request, places[0], push, ports)
+            image, created = _build_anew(request, place, push, ports)
         else:
             ports.sink.emit(Message("Nothing changed since the last build: no buildpack needs to run."))
-        sent = [_keep(image, place, bool(push), ports) for place in places]
-        sent += [Sent(place, send(image, place, ports.images(), ports.sink), pushed=True) for place in push]
-    return BuildResult(image, tuple(sent), created)
+        sent = destinations.receive(image, ports)
+    return BuildResult(image, sent, created)
 
 
 def _find_unchanged(request: BuildRequest, place: Place, push: Sequence[RegistryPlace], ports: Ports) -> Image | None:
@@ -231,23 +221,6 @@ def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
             inputs = _inputs(request, source, builder, target, project, chosen, engine)
             with workplace(inputs, (), engine) as root:
                 return detect(root.order, root.lookup, root.context, root.runner, ports.sink)
-
-
-def _to_be_pushed(place: Place, push: bool | None) -> Reference | None:
-    """The name under which the image goes to a registry: when it says one, or when a push was asked for."""
-    match place:
-        case RegistryPlace(ref) if push is not False:
-            return ref
-        case StorePlace(ref) if push:
-            return ref
-        case _:
-            return None
-
-
-def _keep(image: Image, place: Place, lazy: bool, ports: Ports) -> Sent:
-    """Put the image where it stays on this machine: the store for every name, else the place itself."""
-    kept = StorePlace(place.ref) if isinstance(place, RegistryPlace | StorePlace) else place
-    return Sent(kept, send(image, kept, ports.images(), ports.sink, lazy=lazy))
 
 
 def _repository(place: Place) -> str:

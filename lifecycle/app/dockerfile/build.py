@@ -12,7 +12,8 @@ from lifecycle.app.dockerfile.epoch import NAME
 from lifecycle.app.dockerfile.job import Job, is_true, open_job
 from lifecycle.app.dockerfile.platforms import check_foreign, parse_platforms
 from lifecycle.app.dockerfile.reading import candidates
-from lifecycle.app.dockerfile.request import DockerfileRequest, DockerfileResult, Sent
+from lifecycle.app.dockerfile.request import DockerfileRequest, DockerfileResult
+from lifecycle.app.keeping import Destinations
 from lifecycle.app.output_spec import parse_output
 from lifecycle.archive.compress import Profile
 from lifecycle.dockerfile import config
@@ -26,7 +27,7 @@ from lifecycle.graph.packing import Packer
 from lifecycle.graph.solver import Solver
 from lifecycle.image.image import Image, ImageIndex
 from lifecycle.image.layer import in_dialect
-from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place, send
+from lifecycle.image.places import RegistryPlace, StorePlace
 from lifecycle.oci import Platform
 from lifecycle.record import dataclass
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from lifecycle.graph.explain import Explained
     from lifecycle.graph.state import State
     from lifecycle.image import Layer
-    from lifecycle.oci import Reference
 
 
 def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
@@ -48,8 +48,7 @@ def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
 
     Nothing is entered, forked or started when every step's result is known.
     """
-    places = [parse_place(name) for name in request.names]
-    push = [RegistryPlace(ref) for place in places if (ref := _to_be_pushed(place, request.push))]
+    destinations = Destinations.of(request.names, request.push)
     outputs = [parse_output(text) for text in request.outputs]
     several = len(request.platforms) > 1 or is_true(request.build_args.get("BUILDKIT_MULTI_PLATFORM", ""))
     if outputs:
@@ -58,17 +57,16 @@ def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
         check_outputs(outputs, request.names, several=several)
     with ports.store.hold(), open_job(request, ports) as job:
         messages = _hint(job)
-        solved = _images(job, push)
+        solved = _images(job, destinations.pushed)
         result: Image | ImageIndex = solved.images[0]
         if several:
             from lifecycle.image.source import index_of
 
             result = index_of(solved.images, dict(request.annotations))
-        sent = [_keep(result, place, bool(push), ports) for place in places]
-        sent += [Sent(place, send(result, place, ports.images(), ports.sink), pushed=True) for place in push]
+        sent = destinations.receive(result, ports)
         written = _write(result, outputs, solved, request, ports)
         done = DockerfileResult(
-            result, solved.images, tuple(sent), written, solved.made, solved.reused, solved.unchanged, solved.explained
+            result, solved.images, sent, written, solved.made, solved.reused, solved.unchanged, solved.explained
         )
         _remember(job, solved, done, messages)
     return done
@@ -277,23 +275,6 @@ def _image(plan: Plan, states: Mapping[Node, State], job: Job, records: Sequence
 
 
 # -- keeping -----------------------------------------------------------------------------------------------------
-
-
-def _to_be_pushed(place: Place, push: bool | None) -> Reference | None:
-    """The name under which the image goes to a registry: when it says one, or when a push was asked for."""
-    match place:
-        case RegistryPlace(ref) if push is not False:
-            return ref
-        case StorePlace(ref) if push:
-            return ref
-        case _:
-            return None
-
-
-def _keep(result: Image | ImageIndex, place: Place, lazy: bool, ports: Ports) -> Sent:
-    """Put the image where it stays on this machine: the store for every name, else the place itself."""
-    kept = StorePlace(place.ref) if isinstance(place, RegistryPlace | StorePlace) else place
-    return Sent(kept, send(result, kept, ports.images(), ports.sink, lazy=lazy))
 
 
 def _write(

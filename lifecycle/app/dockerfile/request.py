@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from lifecycle.record import dataclass
 
 if TYPE_CHECKING:
+    from lifecycle.app.keeping import Sent
     from lifecycle.app.outputs import Written
     from lifecycle.graph.explain import Explained
     from lifecycle.image import Image, ImageIndex, Layer
-    from lifecycle.image.places import Place
     from lifecycle.image.transfer import Transfer
 
 
@@ -59,15 +59,6 @@ class DockerfileRequest:
     memory: int | None = None
     timeout: float | None = None
     compression: str = "gzip"
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One place that the image was put into, and what that took."""
-
-    place: Place
-    transfer: Transfer
-    pushed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

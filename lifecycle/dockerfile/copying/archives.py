@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from lifecycle.archive.compress import decompress
 from lifecycle.archive.entry import DIR, FILE, HARDLINK, Content, Entry, printable
-from lifecycle.archive.errors import BadCompression, BadLink
+from lifecycle.archive.errors import BadLink
 from lifecycle.archive.filetree import ROOT, join, resolve
 from lifecycle.archive.reader import read_tar
 from lifecycle.dockerfile.copying.layout import Layout
@@ -157,67 +157,12 @@ class _SliceReader(io.RawIOBase):
         return len(data)
 
 
-class _Counted(io.RawIOBase):
-    """A stream that knows how much was taken from it."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self.count += len(data)
-        return len(data)
-
-
-class _Unpacked(io.RawIOBase):
-    """The bytes behind a bzip2 or xz stream. ``consumed`` lets a reader see that they grow without measure."""
-
-    def __init__(self, source: _Counted, inner: Any, faults: tuple[type[Exception], ...]) -> None:
-        self._source, self._inner, self._faults = source, inner, faults
-
-    def consumed(self) -> int:
-        """How many compressed bytes were taken."""
-        return self._source.count
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        try:
-            return cast(int, self._inner.readinto(buffer))
-        except self._faults as error:
-            raise BadCompression(f"The archive is damaged after {self._source.count} bytes", why=str(error)) from error
-
-
 @contextmanager
 def _opened(content: Content) -> Iterator[BinaryIO]:
     """The content, unpacked if its first bytes are those of a compressed file."""
     assert content is not None
-    with io.BytesIO(content) if isinstance(content, bytes) else content() as raw:
-        stream = io.BufferedReader(raw, _CHUNK) if isinstance(raw, io.RawIOBase) else raw
-        head = stream.peek(8)[:6] if isinstance(stream, io.BufferedReader) else stream.read(6)
-        if not isinstance(stream, io.BufferedReader):
-            stream.seek(0)
-        counted = _Counted(stream)
-        unpacked: Any
-        if head.startswith(b"BZh"):
-            import bz2
-
-            unpacked = _Unpacked(counted, bz2.BZ2File(io.BufferedReader(counted, _CHUNK)), (OSError, EOFError))
-        elif head.startswith(b"\xfd7zXZ\0"):
-            import lzma
-
-            xz = lzma.LZMAFile(io.BufferedReader(counted, _CHUNK))  # noqa: SIM115 - holds nothing
-            unpacked = _Unpacked(counted, xz, (lzma.LZMAError, EOFError))
-        else:
-            unpacked = decompress(stream)
-        with unpacked:
-            yield unpacked
+    with io.BytesIO(content) if isinstance(content, bytes) else content() as raw, decompress(raw, old=True) as stream:
+        yield stream
 
 
 def _clamped(name: bytes) -> bytes:
