@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import queue
+import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterable
@@ -21,6 +22,8 @@ from lifecycle.record import dataclass
 Codec = Literal["gzip", "zstd", "none"]
 
 _BLOCK = 1 << 20
+_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\xff\0"
+"""Without name and time, as isal's threads write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,14 @@ class _Summed:
 
 
 class _Threaded:
-    """A compressor's work in a thread of its own, at most a few blocks behind."""
+    """A compressor's work in a thread of its own, at most a few blocks behind; a lone block needs none."""
 
     def __init__(self, compress: Callable[[bytes], bytes], finish: Callable[[], bytes], out: _Summed) -> None:
         self._compress, self._finish, self._out = compress, finish, out
         self._queue: queue.Queue[bytes | None] = queue.Queue(3)
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._first = b""
+        self._thread: threading.Thread | None = None
 
     def _run(self) -> None:
         while (block := self._queue.get()) is not None:
@@ -109,27 +112,65 @@ class _Threaded:
     def write(self, block: bytes) -> None:
         if self._error is not None:
             raise self._error
+        if self._thread is None:
+            if not self._first:
+                self._first = block
+                return
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+            self._queue.put(self._first)
         self._queue.put(block)
 
     def close(self) -> None:
-        self._queue.put(None)
-        self._thread.join()
+        if self._thread is None:
+            if self._first:
+                self._out.write(self._compress(self._first))
+        else:
+            self._queue.put(None)
+            self._thread.join()
         if self._error is not None:
             raise self._error
         self._out.write(self._finish())
 
 
 class _Igzip:
-    """isal's two compressing threads, fed whole blocks so that the bytes depend on the content alone."""
+    """isal's two compressing threads, fed whole blocks so that the bytes depend on the content alone.
+
+    They start with the second block: a lone one gets the same bytes here, in less time than threads take to start.
+    """
 
     def __init__(self, level: int, out: _Summed) -> None:
-        from isal import igzip_threaded
+        self._level = level
+        self._out = out
+        self._first = b""
+        self._threaded: Any = None
 
-        open_threaded: Any = igzip_threaded.open
-        # Without the buffer on top, which would cut blocks where callers happen to cut their writes.
-        raw = open_threaded(out, "wb", compresslevel=level, threads=2, block_size=_BLOCK).detach()
-        self.write: Callable[[bytes], object] = raw.write
-        self.close: Callable[[], None] = raw.close
+    def write(self, block: bytes) -> None:
+        if self._threaded is not None:
+            self._threaded.write(block)
+        elif not self._first:
+            self._first = block
+        else:
+            from isal import igzip_threaded
+
+            open_threaded: Any = igzip_threaded.open
+            opened = open_threaded(self._out, "wb", compresslevel=self._level, threads=2, block_size=_BLOCK)
+            # Without the buffer on top, which would cut blocks where callers happen to cut their writes.
+            self._threaded = opened.detach()
+            self._threaded.write(self._first)
+            self._threaded.write(block)
+
+    def close(self) -> None:
+        if self._threaded is not None:
+            self._threaded.close()
+            return
+        from isal import isal_zlib
+
+        first = self._first
+        compressor = isal_zlib._ParallelCompress(buffersize=len(first) + max(len(first) // 10, 500), level=self._level)
+        packed, crc = compressor.compress_and_crc(first, b"") if first else (b"", 0)
+        end = isal_zlib.compress(b"", wbits=-15)
+        self._out.write(_GZIP_HEADER + packed + end + struct.pack("<II", crc, len(first)))
 
 
 class _Plain:

@@ -67,7 +67,8 @@ _CAP_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
-_python = ctypes.PyDLL(None, use_errno=True)  # calls that keep the interpreter's lock
+# calls that keep the interpreter's lock: getting it back from a busy thread takes longer than short ones do
+_python = ctypes.PyDLL(None, use_errno=True)
 _python.syscall.restype = ctypes.c_long
 
 
@@ -127,21 +128,21 @@ def mount(source: str | None, target: str, fstype: str | None = None, flags: int
 def mount_by_parts(fstype: str, options: Iterable[tuple[str, str | None]], target: str) -> None:
     """A new mount without devices, its options given one by one: no page limits them. Values may have 255 bytes."""
     none, nothing = ctypes.c_char_p(None), ctypes.c_int(0)
-    context = _check(_libc.syscall(ctypes.c_long(_FSOPEN), os.fsencode(fstype), ctypes.c_uint(1)), "fsopen")
+    context = _check(_python.syscall(ctypes.c_long(_FSOPEN), os.fsencode(fstype), ctypes.c_uint(1)), "fsopen")
     mounted = -1
     try:
         for key, value in options:
             kind = ctypes.c_uint(_SET_FLAG if value is None else _SET_STRING)
             given = none if value is None else ctypes.c_char_p(os.fsencode(value))
             where = ctypes.c_int(context)
-            _check(_libc.syscall(ctypes.c_long(_FSCONFIG), where, kind, os.fsencode(key), given, nothing), key)
-        made = _libc.syscall(
+            _check(_python.syscall(ctypes.c_long(_FSCONFIG), where, kind, os.fsencode(key), given, nothing), key)
+        made = _python.syscall(
             ctypes.c_long(_FSCONFIG), ctypes.c_int(context), ctypes.c_uint(_CREATE), none, none, nothing
         )
         _check(made, target)
         attributes = ctypes.c_uint(_MOUNT_ATTR_NODEV)
         mounted = _check(
-            _libc.syscall(ctypes.c_long(_FSMOUNT), ctypes.c_int(context), ctypes.c_uint(1), attributes), target
+            _python.syscall(ctypes.c_long(_FSMOUNT), ctypes.c_int(context), ctypes.c_uint(1), attributes), target
         )
         move_mount(mounted, target)
     finally:
@@ -160,7 +161,7 @@ def open_tree(path: str) -> int:
 
 def move_mount(fd: int, target: str) -> None:
     """Hang the mounts of ``fd`` at ``target``, in whatever mount namespace they were opened."""
-    moved = _libc.syscall(
+    moved = _python.syscall(
         ctypes.c_long(_MOVE_MOUNT),
         ctypes.c_int(fd),
         b"",

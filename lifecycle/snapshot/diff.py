@@ -42,7 +42,9 @@ class FrozenDiff:
             owners = {name: owner for name, owner in named if owner != (0, 0)}
             owners |= {e.name: owners[e.linkname] for e, _ in self._members if e.linkname in owners}
         rooted = any(entry.name == ROOT for entry, _ in self._members[:1])
-        self.stratum = Stratum(os.path.join(place, "fs"), frozenset() if rooted else frozenset(["."]), Notes(owners))
+        self.stratum = Stratum(
+            os.path.join(place, "fs"), frozenset() if rooted else frozenset(["."]), Notes(owners), not self._members
+        )
         self._lock = threading.Lock()
         self._users = 0
         self._closed = False

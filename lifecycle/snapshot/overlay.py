@@ -99,13 +99,15 @@ class OverlaySnapshots:
 
 
 def _topmost(strata: Sequence[Stratum]) -> list[Stratum]:
-    """The strata, topmost first, each tree once: overlayfs refuses one that comes twice.
+    """The strata, topmost first, those that count: each costs with every mount.
 
-    Two steps may give the same layer. What the lower one brings or hides, the upper one brings or hides again.
+    Overlayfs refuses a tree that comes twice, as that of two steps with the same layer: what the lower one brings or
+    hides, the upper one brings or hides again.
     """
     found: dict[str, Stratum] = {}
     for stratum in reversed(strata):
-        found.setdefault(os.path.realpath(stratum.path), stratum)
+        if not stratum.empty:
+            found.setdefault(os.path.realpath(stratum.path), stratum)
     return list(found.values())
 
 

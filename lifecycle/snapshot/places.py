@@ -104,4 +104,7 @@ def remove_tree(path: str) -> None:
         with contextlib.suppress(OSError):
             os.unlink(path)
         return
-    shutil.rmtree(path, ignore_errors=True)
+    try:
+        os.rmdir(path)  # as most are empty
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)

@@ -64,12 +64,13 @@ class Stratum:
     """One unpacked layer, or a tree in its place, as something to build a root from.
 
     ``implied`` are directories (relative, ``.`` the root) that the layer only passes through: their owner and mode
-    are those of the layers below.
+    are those of the layers below. ``empty``: it is known to bring and hide nothing.
     """
 
     path: str
     implied: frozenset[str]
     notes: Notes = NOTHING
+    empty: bool = False
 
 
 def tree_stratum(root: Path, at: str) -> Stratum:

@@ -72,10 +72,11 @@ def test_bytes_do_not_depend_on_how_they_were_written(profile: Profile) -> None:
         assert packed(data, profile, cuts)[0] == whole
 
 
-def test_gzip_has_no_time_and_is_what_one_thread_writes() -> None:
+@pytest.mark.parametrize("size", [0, 1, 10_240, 1 << 20, (1 << 20) + 1, (3 << 20) + 999])
+def test_gzip_has_no_time_and_is_what_one_thread_writes(size: int) -> None:
     from isal import igzip_threaded
 
-    data = sample((3 << 20) + 999)
+    data = sample(size)
     stored, _ = packed(data, Profile.GZIP_FAST)
     assert stored[4:8] == bytes(4)
     assert gzip.decompress(stored) == data

@@ -29,7 +29,9 @@ def test_run_made_ready_has_the_mounts_of_one_that_was_not(in_namespaces: Runner
 
 
 def test_run_made_ready_has_the_rights_of_one_that_was_not(in_namespaces: Runner) -> None:
-    script = "cat /proc/self/status | while read name value; do case $name in Cap*|NoNew*|Seccomp*|SigBlk*|SigCgt*|Shd*) "
+    script = (
+        "cat /proc/self/status | while read name value; do case $name in Cap*|NoNew*|Seccomp*|SigBlk*|SigCgt*|Shd*) "
+    )
     script += "echo $name $value;; esac; done; echo /proc/self/fd/*; hostname; head -c 40 /proc/1/comm"
 
     def body(bench: Any) -> Any:
