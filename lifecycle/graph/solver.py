@@ -199,12 +199,12 @@ class Solver:
         try:
             while True:
                 self._assemble(nodes, layers, recorder)
-                recorder.record_packed()
                 for key, node in list(waiting.items()):
                     if len(running) < self.jobs and self._ready(node):
                         del waiting[key]
                         running.add(key)
                         self._start(node, recorder, results)
+                recorder.record_packed()  # while the next steps run
                 if not running:
                     break
                 try:

@@ -14,7 +14,7 @@ from lifecycle.snapshot.changes import Change
 from lifecycle.snapshot.diff import FrozenDiff
 from lifecycle.snapshot.errors import LayerNotUnpacked, SnapshotFailed
 from lifecycle.snapshot.looking import DiskLayer, Layer, MemberLayer
-from lifecycle.snapshot.places import Lock, Yard, remove_tree
+from lifecycle.snapshot.places import Lock, Yard, remove_own_tree
 from lifecycle.snapshot.stratum import Notes, Owner, Stratum
 from lifecycle.snapshot.view import MergedView
 
@@ -167,7 +167,7 @@ class LayerShelf:
         try:
             for name in os.listdir(diff.place):  # what was of use to the root alone
                 if name != "fs":
-                    remove_tree(os.path.join(diff.place, name))
+                    remove_own_tree(os.path.join(diff.place, name))
             _describe(diff.place, sorted(diff.stratum.implied), diff.stratum.notes)
             lock = Lock.take(place + ".lock")
             assert lock is not None

@@ -12,6 +12,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 
+_SHALLOW = 8
+"""Levels of directories; a path so long is far from being too long for the kernel."""
+
 
 class Lock:
     """A lock file held by this process, shared or alone."""
@@ -76,7 +79,7 @@ class Yard:
 
     def drop(self, place: str, lock: Lock) -> None:
         """Remove a claimed directory (or what is left of it) and its lock."""
-        remove_tree(place)
+        remove_own_tree(place)
         lock.release(remove=not os.path.lexists(place))
 
     def sweep(self, spare: Callable[[str], bool] = lambda place: False) -> int:
@@ -104,7 +107,22 @@ def remove_tree(path: str) -> None:
         with contextlib.suppress(OSError):
             os.unlink(path)
         return
-    try:
-        os.rmdir(path)  # as most are empty
-    except OSError:
-        shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_own_tree(path: str) -> None:
+    """As ``remove_tree``, for one that nobody else can change meanwhile: if not deep, in a third of the time."""
+    _clear(path, _SHALLOW)
+    remove_tree(path)
+
+
+def _clear(path: str, levels: int) -> None:
+    with contextlib.suppress(OSError):
+        with os.scandir(path) as entries:
+            children = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for child, is_directory in children:
+            if not is_directory:
+                os.unlink(child)
+            elif levels:
+                _clear(child, levels - 1)
+        os.rmdir(path)

@@ -39,14 +39,14 @@ def find_identity(root: str, user: str) -> Identity:
 
 def _user(root: str, name: str, user: str) -> Identity:
     number = _number(name)
-    for row in _rows(root, "/etc/passwd"):
+    for row in _rows(root, "/etc/passwd", f"{name if number is None else number}:"):
         if len(row) < 4 or (row[0] != name if number is None else _number(row[2]) != number):
             continue
         uid, gid = _number(row[2]), _number(row[3])
         if uid is None or gid is None:
             continue
         home = row[5] if len(row) > 5 and row[5].startswith("/") else "/"
-        members = (each for each in _rows(root, "/etc/group") if len(each) > 3 and row[0] in each[3].split(","))
+        members = (each for each in _rows(root, "/etc/group", row[0]) if len(each) > 3 and row[0] in each[3].split(","))
         groups = sorted({number for each in members if (number := _number(each[2])) is not None} - {gid})
         return Identity(uid, gid, tuple(groups), home)
     if number is None:
@@ -77,8 +77,8 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= _MAX_ID else None
 
 
-def _rows(root: str, path: str) -> Iterator[list[str]]:
-    """The rows of an account file of the image, reached without leaving the image."""
+def _rows(root: str, path: str, having: str = "") -> Iterator[list[str]]:
+    """The rows with the text ``having`` of an account file of the image, reached without leaving the image."""
     try:
         place = os.path.join(root, resolve_inside(root, path))
         fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -87,6 +87,8 @@ def _rows(root: str, path: str) -> Iterator[list[str]]:
     except OSError:
         return
     for line in text.splitlines():
+        if having not in line:
+            continue
         row = line.strip().split(":")
         if row[0] and not row[0].startswith("#"):
             yield row
