@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import dockerfiles, layers, rebuild
+from benchmarks import dockerfiles, layers, rebuild, steps
 from benchmarks.servers import Registry
 
 Command = Callable[[], Sequence[str] | str]
@@ -58,8 +58,10 @@ def run(contest: Contest) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=["layers", "rebuild", "dockerfiles"], help="which part (default: all)")
-    only = parser.parse_args().only or "layers rebuild dockerfiles"
+    parser.add_argument(
+        "--only", choices=["layers", "rebuild", "dockerfiles", "steps"], help="which part (default: all)"
+    )
+    only = parser.parse_args().only or "layers rebuild dockerfiles steps"
     for tool in ("buildah", "skopeo", "tar", "gzip", "curl", "docker-registry"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed: make setup-test installs what the benchmarks compare with")
@@ -72,6 +74,8 @@ def main() -> None:
         if "dockerfiles" in only:
             for contest in dockerfiles.contests(Path(place) / "dockerfiles"):
                 run(Contest(*contest))
+        if "steps" in only:
+            steps.show(Path(place) / "steps")
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def contests(place: Path) -> list[tuple[Any, ...]]:
     app = _app(place)
     wide = Project(place, "wide", _wide())
     small = Project(place, "small", "FROM {base}\nCOPY . /tree/\n")
-    _small_files(small.context)
+    small_files(small.context)
     large = Project(place, "large", "FROM {base}\nCOPY large.bin /\n")
     chance = random.Random(7)
     with (large.context / "large.bin").open("wb") as file:
@@ -145,11 +145,12 @@ def _app(place: Path) -> Project:
 
 
 def _wide() -> str:
-    stages = "".join(f"FROM {{base}} AS s{n}\nRUN echo {n} && {_WORK}\n" for n in range(4))
+    stages = "".join(f"FROM {{base}} AS s{n}\nUSER 0\nRUN echo {n} && {_WORK}\n" for n in range(4))
     return stages + "FROM scratch\n" + "".join(f"COPY --from=s{n} /out /out{n}\n" for n in range(4))
 
 
-def _small_files(root: Path) -> None:
+def small_files(root: Path) -> None:
+    """Write 20,000 files of a few lines into 200 directories below ``root``."""
     chance = random.Random(3)
     for number in range(SMALL_FILES):
         directory = root / f"d{number % 200:03}"
