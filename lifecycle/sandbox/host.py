@@ -9,9 +9,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Where programs inside find the certificates; also the value of every variable below.
-CA_INSIDE = "/etc/ssl/certs/ca-certificates.crt"
-_CA_ELSEWHERE = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem")
+#: Where programs inside find the host's certificates; also the value of every variable below. A place of its own: the
+#: image's bundle stays what it is, so that a package may replace it and a step may append to it.
+CA_INSIDE = "/run/pylife/ca-certificates.crt"
+_CA_OUTSIDE = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+)
 _CA_VARIABLES = (
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
@@ -26,7 +32,7 @@ _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_p
 
 def ca_bundle(environment: Mapping[str, str] = os.environ) -> str | None:
     """The path of the host's certificate bundle: ``$SSL_CERT_FILE``, else the first usual place that has one."""
-    for path in (environment.get("SSL_CERT_FILE"), CA_INSIDE, *_CA_ELSEWHERE):
+    for path in (environment.get("SSL_CERT_FILE"), *_CA_OUTSIDE):
         if path and os.path.isfile(path) and os.access(path, os.R_OK):
             return path
     return None
@@ -55,7 +61,6 @@ def shared_files(network: str, trust_host: bool) -> dict[str, bytes]:
     bundle = ca_bundle() if trust_host else None
     if bundle:
         wanted[CA_INSIDE] = bundle
-        wanted |= dict.fromkeys(_CA_ELSEWHERE, bundle)
     files = {}
     for inside, path in wanted.items():
         with contextlib.suppress(OSError):
@@ -71,8 +76,3 @@ def _content(path: str) -> bytes:
         with open(path, "rb") as file:
             _read[path] = version, file.read()
     return _read[path][1]
-
-
-def is_optional(inside: str) -> bool:
-    """Whether a shared file is only laid over one that the image has (other distributions' bundle paths)."""
-    return inside in _CA_ELSEWHERE

@@ -58,20 +58,14 @@ def lay_out(spec: RunSpec, rung: Rung, stubs: Stubs) -> Plan:
     if rung.name == "chroot":
         _furnish(files, stubs)
         return Plan(environment)
-    places = []
-    for inside, content in files.items():
-        if host.is_optional(inside):
-            if _is_file(stubs.root, stubs.inside(inside)):
-                places.append((stubs.inside(inside), content))
-        else:
-            places.append((stubs.file(inside), content))
+    places = {stubs.file(inside): content for inside, content in files.items()}
     targets = []
     for mount in spec.mounts:
         as_file = mount.kind == "bind" and not os.path.isdir(mount.source)
         targets.append(stubs.file(mount.target) if as_file else stubs.directory(mount.target))
     return Plan(
         environment,
-        tuple(dict(places).items()),
+        tuple(places.items()),
         stubs.directory("/proc"),
         stubs.directory("/sys"),
         stubs.directory("/dev"),
@@ -83,12 +77,7 @@ def lay_out(spec: RunSpec, rung: Rung, stubs: Stubs) -> Plan:
 def _furnish(files: dict[str, bytes], stubs: Stubs) -> None:
     """Without mounts, the files and devices are put into the throw-away root itself, for the time of the run."""
     for inside, content in files.items():
-        if not host.is_optional(inside) or _is_file(stubs.root, stubs.inside(inside)):
-            stubs.replace(inside, content)
+        stubs.replace(inside, content)
     stubs.scratch("/dev/shm")
     for name, major, minor, stand_in in DEVICES:
         stubs.device(f"/dev/{name}", major, minor, stand_in)
-
-
-def _is_file(root: str, inside: str) -> bool:
-    return os.path.isfile(root + inside) and not os.path.islink(root + inside)
