@@ -33,6 +33,10 @@ def _usage(error: click.ClickException) -> UsageError:
         what = f"There is no option {error.option_name!r}"
         known = [name for param in context.command.get_params(context) for name in param.opts] if context else []
         fix = suggestion(error.option_name, [name for name in known if name.startswith("--")], fix)
+        if path.endswith(" build"):
+            from lifecycle.cli.foreign import INSTEAD
+
+            fix = INSTEAD.get(error.option_name, fix)
     else:
         what = error.format_message().rstrip(".")
     return UsageError(what, fix=fix)

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
         "pylife build --app ./src --image localhost:5000/app -t localhost:5000/app:1",
         "pylife build --image oci:./out:1 --env PIP_INDEX_URL=https://packages.example/simple",
         "pylife build --app ./src --dockerfile ./src/Dockerfile --target test --image demo",
+        "pylife build -f Dockerfile -t demo .",
     ]
 )
+@click.argument("context", required=False)
 @click.option("--image", "-i", metavar="NAME", help="The image to make; a registry's name is pushed.")
 @click.option(
     "-t", "--tag", "--destination", "tags", multiple=True, metavar="NAME", help="Another name for it (repeatable)."
@@ -66,10 +68,15 @@ if TYPE_CHECKING:
 def build(session: Session, /, **options: object) -> None:
     """Build an image from source code with buildpacks, or from a Dockerfile, without a daemon.
 
-    The image stays in the local store under its name, and is pushed when the name says a registry. The source is
-    only read. A second build reuses every layer that did not change.
+    The image stays in the local store under its name, and is pushed when the name says a registry. The source,
+    CONTEXT or --app, is only read. A second build reuses every layer that did not change.
     """
-    check_mode(click.get_current_context(), dockerfile=bool(options["dockerfiles"]))
+    here = click.get_current_context()
+    if options["context"] is not None:
+        if here.get_parameter_source("app") is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"--app and {options['context']} are both the context", fix="Give it once.")
+        options["app"] = options["context"]
+    check_mode(here, dockerfile=bool(options["dockerfiles"]))
     if options["dockerfiles"]:
         from lifecycle.cli.dockerfile_build import build_dockerfile
 
