@@ -180,17 +180,17 @@ class CopySnapshots:
             if os.path.isdir(place):
                 return place, shared
             shared.release()
-            alone = Lock.take(place + ".lock")
-            assert alone is not None
+            alone = Lock.to_make(place + ".lock", lambda: os.path.isdir(place))
+            if alone is None:
+                continue
             try:
-                if not os.path.isdir(place):
-                    partial, claim = self._yard.claim()
-                    try:
-                        for stratum in strata:
-                            lay_over(stratum, partial, Copier(self._own, lambda status: True))
-                        os.rename(partial, place)
-                    finally:
-                        self._yard.drop(partial, claim)
+                partial, claim = self._yard.claim()
+                try:
+                    for stratum in strata:
+                        lay_over(stratum, partial, Copier(self._own, lambda status: True))
+                    os.rename(partial, place)
+                finally:
+                    self._yard.drop(partial, claim)
             finally:
                 alone.release()
 

@@ -56,13 +56,10 @@ class LayerShelf:
     def unpack(self, diff_id: Digest, open_tar: Callable[[], BinaryIO]) -> None:
         """Put the layer here unless it is; others who want the same wait."""
         place = self._place(diff_id)
-        if os.path.isdir(place):
+        lock = Lock.to_make(place + ".lock", lambda: os.path.isdir(place))
+        if lock is None:
             return
-        lock = Lock.take(place + ".lock")
-        assert lock is not None
         try:
-            if os.path.isdir(place):
-                return
             partial, claim = self.yard.claim()
             try:
                 self._extract(open_tar, partial)
@@ -169,11 +166,10 @@ class LayerShelf:
                 if name != "fs":
                     remove_own_tree(os.path.join(diff.place, name))
             _describe(diff.place, sorted(diff.stratum.implied), diff.stratum.notes)
-            lock = Lock.take(place + ".lock")
-            assert lock is not None
+            lock = Lock.to_make(place + ".lock", lambda: os.path.isdir(place))
+            if lock is None:
+                return False
             try:
-                if os.path.isdir(place):
-                    return False
                 _unlink(place)
                 # first the word in the directory, then the link: whoever finds one without the other may remove both
                 with open(os.path.join(diff.place, _ADOPTED), "w", encoding="utf-8") as file:

@@ -10,10 +10,14 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 
 _SHALLOW = 8
 """Levels of directories; a path so long is far from being too long for the kernel."""
+
+
+_PAUSE = 0.003  # seconds
 
 
 class Lock:
@@ -40,6 +44,22 @@ class Lock:
                 os.close(fd)
                 raise
             os.close(fd)  # its last holder has removed it meanwhile
+
+    @classmethod
+    def to_make(cls, path: str, there: Callable[[], bool]) -> Lock | None:
+        """Hold ``path`` alone, to make what it guards; None once that is there.
+
+        Whoever makes it is waited for, but never those who use it by then: they may hold it, shared, for long.
+        """
+        while not there():
+            lock = cls.take(path, wait=False)
+            if lock is None:
+                time.sleep(_PAUSE)
+            elif there():
+                lock.release()
+            else:
+                return lock
+        return None
 
     def release(self, *, remove: bool = False) -> None:
         """Let go; with ``remove``, the file goes too (only when held alone). Idempotent."""
