@@ -23,6 +23,7 @@ SMALL_FILES = 20_000
 LARGE_BYTES = 500_000_000
 
 _APP = """FROM {base}
+USER 0
 WORKDIR /app
 COPY requirements.txt ./
 RUN mkdir vendor && while read -r name; do echo "$name" > vendor/"$name"; done < requirements.txt
