@@ -55,6 +55,7 @@ class SandboxRunner:
             mounts=limits.mounts,
             memory=limits.memory,
             timeout=left,
+            replace_certificates=True,
         )
         result = self._sandbox.run(spec, on_line)
         if result.timed_out:

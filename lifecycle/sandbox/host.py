@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 #: Where programs inside find the host's certificates; also the value of every variable below. A place of its own: the
 #: image's bundle stays what it is, so that a package may replace it and a step may append to it.
 CA_INSIDE = "/run/pylife/ca-certificates.crt"
-_CA_OUTSIDE = (
+#: Where distributions keep theirs.
+CA_SYSTEM = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
@@ -32,7 +33,7 @@ _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_p
 
 def ca_bundle(environment: Mapping[str, str] = os.environ) -> str | None:
     """The path of the host's certificate bundle: ``$SSL_CERT_FILE``, else the first usual place that has one."""
-    for path in (environment.get("SSL_CERT_FILE"), *_CA_OUTSIDE):
+    for path in (environment.get("SSL_CERT_FILE"), *CA_SYSTEM):
         if path and os.path.isfile(path) and os.access(path, os.R_OK):
             return path
     return None
@@ -53,7 +54,7 @@ def ca_environment() -> dict[str, str]:
     return dict.fromkeys(_CA_VARIABLES, CA_INSIDE)
 
 
-def shared_files(network: str, trust_host: bool) -> dict[str, bytes]:
+def shared_files(network: str, trust_host: bool, replace_certificates: bool = False) -> dict[str, bytes]:
     """What each file of the host that a run sees holds, by its path inside; unreadable ones are left out."""
     wanted: dict[str, str] = {}
     if network == "host":
@@ -61,6 +62,8 @@ def shared_files(network: str, trust_host: bool) -> dict[str, bytes]:
     bundle = ca_bundle() if trust_host else None
     if bundle:
         wanted[CA_INSIDE] = bundle
+        if replace_certificates:
+            wanted |= dict.fromkeys(CA_SYSTEM, bundle)
     files = {}
     for inside, path in wanted.items():
         with contextlib.suppress(OSError):

@@ -48,7 +48,8 @@ class Plan:
 
 def lay_out(spec: RunSpec, rung: Rung, stubs: Stubs) -> Plan:
     """Make the places that the run needs in its root, and say where they are. Raises OSError."""
-    files = host.shared_files(spec.network, spec.trust_host)
+    files = host.shared_files(spec.network, spec.trust_host, spec.replace_certificates)
+    files = {inside: data for inside, data in files.items() if inside not in host.CA_SYSTEM or _has(stubs, inside)}
     environment = dict(spec.env)
     if spec.trust_host:
         extra = host.proxy_environment()
@@ -72,6 +73,12 @@ def lay_out(spec: RunSpec, rung: Rung, stubs: Stubs) -> Plan:
         tuple(targets),
         tuple(stubs.file(file.target) for file in spec.files),
     )
+
+
+def _has(stubs: Stubs, inside: str) -> bool:
+    """Whether the root has that file itself."""
+    place = stubs.root + stubs.inside(inside)
+    return os.path.isfile(place) and not os.path.islink(place)
 
 
 def _furnish(files: dict[str, bytes], stubs: Stubs) -> None:

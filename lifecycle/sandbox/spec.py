@@ -44,6 +44,8 @@ class RunSpec:
 
     ``root`` is a host path. ``argv[0]`` without a slash is looked up in ``env["PATH"]`` inside the root. ``env`` is
     everything the process gets, but for what ``trust_host`` adds: the CA bundle's variables, and the proxy variables.
+    ``replace_certificates`` shows the host's bundle in the place of the image's own too, for programs that know no
+    variable; the run can then not replace it.
     ``memory`` is in bytes, ``timeout`` in seconds (SIGTERM, then SIGKILL 2 s later).
     ``privileged`` leaves every capability of the rung, no filter and nothing masked: for programs that are trusted.
     """
@@ -61,6 +63,7 @@ class RunSpec:
     memory: int | None = None
     timeout: float | None = None
     trust_host: bool = True
+    replace_certificates: bool = False
     no_new_privs: bool = True
     hostname: str = "pylife"
     privileged: bool = False

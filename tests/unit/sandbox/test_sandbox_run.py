@@ -37,7 +37,7 @@ def test_process_sees_its_root_and_no_host_file(everywhere: Runner) -> None:
         return bench.sh("ls / | while read x; do echo $x; done"), bench.sh("cat /etc/hostname; echo $?")
 
     names, code = everywhere(body)
-    assert set(names) <= {"bin", "dev", "etc", "home", "lib", "lib64", "proc", "sys", "tmp", "usr"}
+    assert set(names) <= {"bin", "dev", "etc", "home", "lib", "lib64", "proc", "run", "sys", "tmp", "usr"}
     assert code == ["1"]
 
 
@@ -248,6 +248,21 @@ def test_ca_bundle_is_trusted_inside_and_not_in_the_tree(everywhere: Runner, lis
     seen, same, difference = everywhere(body)
     assert seen == ["OUR CA", "OUR CA", "http://proxy.test:3128 http://proxy.test:3128"]
     assert difference == [] and same
+
+
+def test_certificates_of_the_image_stay_or_are_replaced_as_wanted(everywhere: Runner) -> None:
+    def body(bench: Any) -> Any:
+        host = bench.root.parent / "host.pem"
+        host.write_text("OUR CA\n")
+        os.environ["SSL_CERT_FILE"] = str(host)
+        own = bench.root / "etc/ssl/certs/ca-certificates.crt"
+        own.parent.mkdir(parents=True)
+        own.write_text("IMAGE CA\n")
+        bench.sandbox = Sandbox(bench.rung)
+        script = "cat /etc/ssl/certs/ca-certificates.crt; ls /etc/ssl"
+        return bench.sh(script), bench.sh(script, replace_certificates=True), own.read_text()
+
+    assert everywhere(body) == (["IMAGE CA", "certs"], ["OUR CA", "certs"], "IMAGE CA\n")
 
 
 def test_file_of_the_image_is_itself_again_after_the_run(everywhere: Runner) -> None:
