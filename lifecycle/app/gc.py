@@ -45,18 +45,18 @@ def _from_store(ports: Ports) -> list[Freed]:
 
 def _from_snapshots(ports: Ports) -> list[Freed]:
     """Unpacked layers that are in no image of the store and no cached step, and what killed builds left."""
-    if not ports.snapshots.is_dir():
+    if not any((ports.home / name).is_dir() for name in ("snapshots", "scratch")):
         return []
     from lifecycle.app.dockerfile.failed import failed_steps
     from lifecycle.app.engine import enter_rung
-    from lifecycle.snapshot import Yard, open_snapshotter
+    from lifecycle.snapshot import Yard, collect_snapshots, sweep_snapshots
 
-    rung = enter_rung(ports)  # trees of lent ids can only be removed inside the namespace
+    enter_rung(ports)  # trees of lent ids can only be removed inside the namespace
     wanted = {str(layer) for layer in _known_layers(ports)}
     wanted |= {str(layer) for step in failed_steps(ports) for layer in step.layers}
-    snapshotter = open_snapshotter(ports.home, rung)
     before = _free(ports)
-    count = snapshotter.collect(lambda diff_id: diff_id in wanted) + Yard(str(ports.home / "scratch")).sweep()
+    count = sweep_snapshots(ports.home) + collect_snapshots(ports.home, lambda diff_id: diff_id in wanted)
+    count += Yard(str(ports.home / "scratch")).sweep()
     return [Freed("unpacked layers", count, max(_free(ports) - before, 0))]
 
 

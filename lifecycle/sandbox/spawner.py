@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from lifecycle.sandbox.rung import Rung
     from lifecycle.sandbox.spec import RunSpec
 
-_TERMINAL_SIGNALS = (
+_NOT_MEANT = (
     signal.SIGINT,
+    signal.SIGTERM,
     signal.SIGQUIT,
     signal.SIGTSTP,
     signal.SIGTTOU,
@@ -75,7 +76,7 @@ def _start_interpreter(rung: Rung, requests: socket.socket) -> int:
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, os.path.dirname(package)]
     requests.set_inheritable(True)
     argv += [str(requests.fileno()), marshal.dumps(rung.as_dict()).hex()]
-    return os.posix_spawn(sys.executable, argv, os.environ, setsigmask=_TERMINAL_SIGNALS)
+    return os.posix_spawn(sys.executable, argv, os.environ, setsigmask=_NOT_MEANT)
 
 
 def main() -> NoReturn:
@@ -102,7 +103,7 @@ class Spawner:
 
     def serve(self) -> NoReturn:
         """Until pylife closes the socket or dies, and the last run has ended."""
-        for number in _TERMINAL_SIGNALS:  # they are meant for pylife itself, or for its app
+        for number in _NOT_MEANT:  # sent to all processes of a terminal or a job, but meant for pylife or its app
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.umask(0o022)

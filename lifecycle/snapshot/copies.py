@@ -52,8 +52,10 @@ class CopySnapshots:
     write into them; processes that run in it as ``writer_uid`` cannot.
     """
 
+    FOLDER = "copies"
+
     def __init__(self, home: Path, ownership: Ownership) -> None:
-        base = os.path.join(home, "copies")
+        base = os.path.join(home, self.FOLDER)
         self._shelf = LayerShelf(base, ownership, Whiteouts.KEEP)
         self._chains = os.path.join(base, "chains")
         os.makedirs(self._chains, mode=0o755, exist_ok=True)

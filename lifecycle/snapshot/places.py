@@ -113,8 +113,9 @@ class Yard:
             if spare(place):
                 lock.release(remove=True)
                 continue
-            count += os.path.lexists(place)
+            there = os.path.lexists(place)
             self.drop(place, lock)
+            count += there and not os.path.lexists(place)
         return count
 
     def _names(self) -> Iterator[str]:

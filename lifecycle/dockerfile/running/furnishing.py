@@ -82,7 +82,7 @@ class Furnishing:
         """A new directory of this step, seen by nobody else, gone after it."""
         from lifecycle.snapshot.places import Yard
 
-        yard = Yard(os.path.join(self._tools.home, "scratch", self._rung.storage_key))
+        yard = Yard(os.path.join(self._tools.home, "scratch"))
         yard.sweep()
         place, lock = yard.claim()
         self._stack.callback(yard.drop, place, lock)

@@ -111,7 +111,7 @@ def test_killed_build_leaves_no_process_no_mount_and_no_secret(kind: str) -> Non
                 said = ["made"]
                 wait_until(lambda: shutil.rmtree(root, ignore_errors=True) or not root.exists())  # as it is swept
         secrets = [str(path) for path in place.rglob("*") if path.is_file() and path.name != "value" and holds(path)]
-        yard = place / "home/scratch" / sandbox.rung.storage_key
+        yard = place / "home/scratch"
         left = sorted(os.listdir(yard)) if yard.exists() else []
         return seen, gone, said, secrets, left
 
