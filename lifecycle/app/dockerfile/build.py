@@ -220,6 +220,8 @@ def _solve(
     job: Job, solver: Solver, targets: Sequence[Node | Base], workshop: Workshop, caches: StepCaches
 ) -> tuple[Mapping[Node, State], Mounts]:
     """Do what is not known: only here the engine is opened. Gives the cache mounts too where they are wanted."""
+    from contextlib import closing
+
     from lifecycle.app.dockerfile.caches import fill_mounts, pack_mounts
     from lifecycle.app.engine import enter_rung
     from lifecycle.dockerfile.running.tools import RunTools
@@ -228,7 +230,7 @@ def _solve(
 
     request, ports = job.request, job.ports
     rung = enter_rung(ports)
-    with Sandbox(rung, ports.sink) as sandbox:
+    with Sandbox(rung, ports.sink) as sandbox, closing(open_snapshotter(ports.home, rung)) as snapshotter:
         tools = RunTools(
             sandbox,
             ports.home,
@@ -239,7 +241,7 @@ def _solve(
             allowed=request.allowed,
             allow_degraded=request.allow_degraded,
         )
-        workshop.open(open_snapshotter(ports.home, rung), tools)
+        workshop.open(snapshotter, tools)
         if request.keep_failed:
             from lifecycle.app.dockerfile.failed import keeper
 
