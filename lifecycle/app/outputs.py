@@ -260,6 +260,8 @@ def _console(stdout: BinaryIO | None) -> BinaryIO:
 def _translated(place: str) -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:  # whoever read standard output has enough: no failure of the output
+        raise
     except OSError as error:
         raise OutputFailed(f"{error.filename or place} cannot be written", why=error.strerror) from error
 

@@ -86,14 +86,21 @@ class Session:
             self.renderer.close()
 
 
+class _Progress(click.Choice[str]):
+    """The ways to show progress, under BuildKit's names too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert("json" if value == "rawjson" else value, param, ctx)
+
+
 def _common_options(taken: set[str]) -> list[click.Parameter]:
     """The options of every command; ``-v`` and ``-q`` stay the command's own where it has them."""
     verbose, quiet = ["-v", "--verbose"], ["-q", "--quiet"]
     return [
         click.Option(
             ["--progress"],
-            type=click.Choice(["auto", "tty", "plain", "json"]),
-            help="How progress is shown on stderr (json: one event a line).",
+            type=_Progress(["auto", "tty", "plain", "json", "quiet"]),
+            help="How progress is shown on stderr (json: one event a line; quiet: as -q).",
         ),
         click.Option(
             [name for name in quiet if name not in taken], is_flag=True, help="Show the result and errors only."
@@ -103,19 +110,35 @@ def _common_options(taken: set[str]) -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command with the common options and examples; its callback gets the ``Session`` first."""
+    """A command with the common options and examples; its callback gets the ``Session`` first.
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), early: bool = False, **kwargs: Any) -> None:
+    ``rewrite`` sees the words of the command line before they are parsed: it changes them, or raises UsageError.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        examples: Sequence[str] = (),
+        early: bool = False,
+        rewrite: Callable[[list[str]], list[str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
         self.early = early
+        self.rewrite = rewrite
         self.params.extend(_common_options({name for param in self.params for name in param.opts}))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self.rewrite(args) if self.rewrite else args)
 
     def invoke(self, ctx: click.Context) -> Any:
         session = ctx.find_object(Session)
         assert session is not None
         progress = ctx.params.pop("progress")
         quiet, verbose = ctx.params.pop("quiet"), ctx.params.pop("verbose")
+        if progress == "quiet":
+            progress, quiet = None, True
         flags = {name: ctx.params.pop(name) for name in SETTING_FLAGS if name in ctx.params}
         if self.early:
             progress = progress or "auto"

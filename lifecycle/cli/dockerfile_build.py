@@ -75,7 +75,9 @@ def _summary(request: DockerfileRequest, facts: Mapping[str, Any], seconds: floa
     if len(platforms) > 1:
         rows.append(("platforms", ", ".join(platforms)))
     rows.append(("size", f"{size(facts['size'])} in {len(facts['layers'])} layers"))
-    rows.append(("layers", f"{len(facts['new'])} new ({size(facts['new_bytes'])}), {len(facts['reused'])} reused"))
+    base = len([layer for layer in facts["layers"] if layer not in {*facts["new"], *facts["reused"]}])
+    layers = f"{len(facts['new'])} new ({size(facts['new_bytes'])}), {len(facts['reused'])} reused"
+    rows.append(("layers", f"{layers}, {base} of the base" if base else layers))
     rows += [("written to", place) for place in facts["written"]]
     rows += [("pushed to", f"{place} ({words})") for place, words in zip(facts["pushed"], facts["pushes"], strict=True)]
     rows.append(("took", duration(seconds)))

@@ -73,6 +73,19 @@ _FIXES = {
 }
 
 
+PULL = ("always", "newer", "missing", "never")
+"""When the registry is asked for a base image."""
+
+
+class _When(click.Choice[str]):
+    """One of PULL, or a truth value as docker build has it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        spelled = {"true": "always", "1": "always", "false": "missing", "0": "missing", "ifmissing": "missing"}
+        spelled["ifnewer"] = "newer"
+        return super().convert(spelled.get(str(value).lower(), str(value).lower()), param, ctx)
+
+
 def dockerfile_options(function: F) -> F:
     """Every option that only a Dockerfile build has, and ``--dockerfile`` itself."""
     file = click.Path(path_type=Path, dir_okay=False)
@@ -119,7 +132,11 @@ def dockerfile_options(function: F) -> F:
         click.option("--image-name-with-digest-file", "name_digest_file", type=file, hidden=True),
         click.option("--image-name-tag-with-digest-file", "name_tag_digest_file", type=file, hidden=True),
         click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH[,…]", help="Build for these."),
-        click.option("--pull", is_flag=True, help="Ask the registry for base images that are in the store."),
+        click.option(
+            "--pull", metavar="WHEN", type=_When(PULL), default="missing",
+            help="Ask the registry for base images: always (--pull alone), newer (the store's will do when it "
+            "cannot be asked), missing (the default) or never.",
+        ),
         click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Steps at once (default: one a CPU)."),
         click.option("--keep-failed", is_flag=True, help="Keep the root filesystem of a step that failed."),
     ]  # fmt: skip

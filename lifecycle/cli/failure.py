@@ -38,8 +38,22 @@ def _usage(error: click.ClickException) -> UsageError:
 
             fix = INSTEAD.get(error.option_name, fix)
     else:
+        if isinstance(error, click.BadParameter) and path.endswith(" build"):
+            fix = _value_fix(error) or fix
         what = error.format_message().rstrip(".")
     return UsageError(what, fix=fix)
+
+
+def _value_fix(error: click.BadParameter) -> str | None:
+    """What to do about a value that another builder's option of that name has."""
+    from lifecycle.cli.foreign import VALUES
+
+    if error.param is None:
+        return None
+    found = [
+        fix for (option, value), fix in VALUES.items() if option in error.param.opts and repr(value) in error.message
+    ]
+    return found[0] if found else None
 
 
 def as_pylife_error(error: BaseException) -> PylifeError | None:

@@ -146,11 +146,15 @@ def _pairs(name: str) -> Callable[[str, str], Words]:
                 raise ArgumentError(f"{name} must have two arguments", word=key, fix=f"Write `{name} {key}=value`.")
             return (key, value[0], ""), False
         parts: list[str] = []
-        for word in words:
+        for number, word in enumerate(words):
             key, equals, text = word.partition("=")
             if not equals:
                 what = f"{word} has no `=`: each pair of {name} must be of the form name=value"
                 fix = "Write name=value, and put a value with spaces into quotes."
+                before = " ".join(words[:number])
+                if before.rfind("${") > before.rfind("}"):
+                    start = next(item for item in reversed(words[:number]) if "${" in item).partition("=")[0]
+                    fix = f'The braces hold a space: put the value into quotes, {start}="${{…}}".'
                 raise ArgumentError(what, word=word, fix=fix)
             parts += [key, text, "="]
         return tuple(parts), False

@@ -123,7 +123,7 @@ class ImageCache:
                 self._loaded = Contents()  # a failure is told once, and then there is nothing here
                 found = load_or_none(self.place, self._ports, self._digest)
                 if found is None:
-                    self._sink.emit(Message(f"There is no cache at {self.place} yet"))
+                    self._sink.emit(Message(f"There is no cache at {self.place} yet", "warning"))
                 else:
                     self._loaded = _merged(found)
             return self._loaded

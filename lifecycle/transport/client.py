@@ -6,6 +6,7 @@ by all threads; the client is imported and made at the first request, so that st
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -230,7 +231,8 @@ def _broken(faults: Faults[E], what: str, why: str, method: str, url: str) -> E:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """What the library says, without the numbers of the C library."""
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def _is_certificate_trouble(error: BaseException | None) -> bool:

@@ -48,6 +48,7 @@ def build(request: DockerfileRequest, ports: Ports) -> DockerfileResult:
 
     Nothing is entered, forked or started when every step's result is known.
     """
+    parse_platforms(request.platforms)
     destinations = Destinations.of(request.names, request.push)
     outputs = [parse_output(text) for text in request.outputs]
     several = len(request.platforms) > 1 or is_true(request.build_args.get("BUILDKIT_MULTI_PLATFORM", ""))
@@ -99,6 +100,7 @@ def _remember(job: Job, solved: _Solved, done: DockerfileResult, messages: Seque
 
 def check(request: DockerfileRequest, ports: Ports) -> list[Finding]:
     """What the checks find; nothing is built."""
+    parse_platforms(request.platforms)
     with open_job(request, ports) as job:
         return _findings(job)
 
@@ -123,6 +125,8 @@ def _findings(job: Job) -> list[Finding]:
 
 def _hint(job: Job) -> list[tuple[str, str]]:
     """Say what the checks find and which build arguments nobody asks for; raises ChecksFailed if the file asks so."""
+    from lifecycle.app.dockerfile.hints import likely_stages, unknown_stages
+    from lifecycle.app.local import stored_config
     from lifecycle.dockerfile.lint.rule import ChecksFailed
 
     findings = _findings(job)
@@ -130,6 +134,8 @@ def _hint(job: Job) -> list[tuple[str, str]]:
     for name, hint in unused_arguments(job.dockerfile, job.request.build_args):
         text = f"The build argument {name} is not used: no ARG declares it."
         texts.append(f"{text} {hint}" if hint else text)
+    texts += unknown_stages(job.dockerfile, job.request.no_cache_stages)
+    texts += likely_stages(job.dockerfile, {*job.sources.names}, lambda name: stored_config(name, job.ports.store))
     for text in texts:
         job.ports.sink.emit(Message(text, "warning"))
     ChecksFailed.raise_for(findings)

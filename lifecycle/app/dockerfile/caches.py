@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from lifecycle.events import Message
 from lifecycle.graph.local import LocalCache
 from lifecycle.record import dataclass
 
@@ -55,9 +56,13 @@ def step_caches(request: DockerfileRequest, ports: Ports) -> StepCaches:
     from lifecycle.graph.exporting import open_cache
     from lifecycle.graph.repository import DEFAULT_TTL, RepositoryCache, cache_repository
     from lifecycle.graph.spec import parse_cache_from, parse_cache_to
+    from lifecycle.image.places import OciPlace
 
     images, caches, filled = ports.images(), [local], []
     for source in map(parse_cache_from, request.cache_from):
+        if isinstance(source.place, OciPlace) and not source.place.path.exists():
+            ports.sink.emit(Message(f"There is no cache at {source.place} yet", "warning"))
+            continue
         cache = open_cache(source, images, ports.sink)
         caches.append(cache)  # type: ignore[arg-type]
         filled += [cache] if source.mounts else []

@@ -18,7 +18,7 @@ from lifecycle.dockerfile.frontend import check_frontend
 from lifecycle.dockerfile.ignore import NOTHING_IGNORED, IgnoreRules, load_ignore_rules, without_home
 from lifecycle.dockerfile.stages import Dockerfile, read_dockerfile
 from lifecycle.record import dataclass
-from lifecycle.source.context import Context, open_context, parse_build_context
+from lifecycle.source.context import BadBuildContext, Context, NamedContext, open_context, parse_build_context
 
 if TYPE_CHECKING:
     from lifecycle.app.ports import Ports
@@ -56,7 +56,7 @@ def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
         check_frontend(file, request.build_args)
         dockerfile = read_dockerfile(file)
         rules = _rules(request, context, text)
-        named = {item.name: item for item in map(parse_build_context, request.contexts)}
+        named = {item.name: item for item in map(_build_context, request.contexts)}
         sources = BuildSources(
             ports,
             HostTree(context.directory, without_home(rules, context.directory, ports.home)),
@@ -69,6 +69,21 @@ def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
         stack.callback(sources.close)
         epoch = find_epoch(request.created, request.build_args, dockerfile, context, sources)
         yield Job(request, ports, context, text, dockerfile, rules, sources, epoch, secrets, ssh, scratch.make)
+
+
+def _build_context(text: str) -> NamedContext:
+    """A named context; one that is a path of this host must be there, whether a step asks for it or not."""
+    found = parse_build_context(text)
+    path = found.value.removeprefix("dir://")
+    remote = found.kind == "image" or "://" in path or "@" in path or path.startswith("github.com/")
+    if path != "-" and (found.kind == "layout" or not remote) and not os.path.exists(path):
+        raise BadBuildContext(
+            f"The context {found.name} is not there",
+            why=f"{path} does not exist",
+            where=f"--build-context {text}",
+            fix="Correct the path; a relative one starts at the current directory.",
+        )
+    return found
 
 
 class _Scratch:

@@ -42,7 +42,8 @@ class Memo:
 
 def memorable(request: DockerfileRequest) -> bool:
     """Whether a build is nothing but its image in the store: it leaves nothing else, and is to be found as it was."""
-    wanted = (request.no_cache, request.no_cache_stages, request.pull, request.outputs, request.cache_to)
+    asks = request.pull in ("always", "newer")
+    wanted = (request.no_cache, request.no_cache_stages, asks, request.outputs, request.cache_to)
     remote = (request.cache_from, request.cache_repo, request.push)
     return bool(request.names) and not any((*wanted, *remote)) and "-" not in request.files
 

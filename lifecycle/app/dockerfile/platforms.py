@@ -6,10 +6,11 @@ import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lifecycle.dockerfile.errors import near
 from lifecycle.dockerfile.operations import RunStep
 from lifecycle.errors import PylifeError
 from lifecycle.graph.node import Node
-from lifecycle.oci import Platform
+from lifecycle.oci import BadPlatform, Platform
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 #: architecture → (64 bits, big endian, e_machine)
@@ -25,6 +26,15 @@ _MACHINES = {
     "riscv64": (True, False, 243),
     "s390x": (True, True, 22),
 }
+#: as Go names them, which images do after
+_SYSTEMS = (
+    "linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "dragonfly", "solaris", "illumos", "aix", "android",
+    "plan9", "js", "wasip1", "wasi",
+)  # fmt: skip
+_ARCHITECTURES = (
+    "amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "s390x", "loong64", "mips64le", "mips64", "mipsle", "mips",
+    "ppc64", "arm64be", "armbe", "riscv", "ppc", "s390", "sparc64", "sparc", "wasm", "wasm32", "unknown",
+)  # fmt: skip
 _NATIVE = {"amd64": ("386",), "arm64": ()}
 
 
@@ -36,8 +46,14 @@ class ForeignPlatform(PylifeError):
 
 
 def parse_platforms(texts: Sequence[str]) -> tuple[Platform, ...]:
-    """The platforms named, each once; raises BadPlatform."""
-    return tuple(dict.fromkeys(Platform.parse(text) for text in texts))
+    """The platforms named, each once; raises BadPlatform, also for systems and architectures that nobody has."""
+    found = tuple(dict.fromkeys(Platform.parse(text) for text in texts))
+    for platform in found:
+        for word, known in ((platform.os, _SYSTEMS), (platform.architecture, _ARCHITECTURES)):
+            if word not in known:
+                hint = near(word, known, f"The common ones are {', '.join(known[:7])}.")
+                raise BadPlatform(f"{platform} is not a platform", why=f"nothing is called {word}", fix=hint)
+    return found
 
 
 def check_foreign(nodes: Iterable[Node], host: Platform, registered: Path = _BINFMT) -> None:

@@ -64,6 +64,11 @@ def find_dockerfile(name: str, context: Path) -> Path:
     """The first of ``candidates`` that is there; raises DockerfileNotFound."""
     found = next((path for path in candidates(name, context) if path.is_file()), None)
     if found is None:
+        directory = next((path for path in candidates(name, context) if path.is_dir()), None)
+        if directory is not None:
+            inside = next((directory / spelling for spelling in FALLBACKS if (directory / spelling).is_file()), None)
+            fix = f"Write -f {inside}." if inside else "Name a file."
+            raise DockerfileNotFound(f"{name} is no Dockerfile", why=f"{directory} is a directory", fix=fix)
         raise DockerfileNotFound(f"There is no Dockerfile {name}", why=f"neither here nor in the context {context}")
     return found
 

@@ -25,7 +25,8 @@ class DockerfileRequest:
     ``names`` are the image's names, the first one its own; none when it only goes to ``outputs``. ``push`` None means:
     when a name says a registry. ``build_args`` have their values. ``created`` is a time in seconds that overrides
     every other; None leaves it to SOURCE_DATE_EPOCH. ``cache_ttl`` and ``timeout`` are in seconds, ``memory`` in bytes.
-    ``compression`` is of new layers.
+    ``compression`` is of new layers. ``pull`` says when the registry is asked for a base image: ``newer`` does with the
+    store's when it cannot be asked.
     """
 
     context: str = "."
@@ -52,7 +53,7 @@ class DockerfileRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     created: int | None = None
-    pull: bool = False
+    pull: Literal["always", "newer", "missing", "never"] = "missing"
     jobs: int | None = None
     keep_failed: bool = False
     network: Literal["default", "none", "host"] = "default"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from lifecycle.archive.filetree import HostTree
+from lifecycle.errors import PylifeError
 from lifecycle.events import Message
+from lifecycle.image.errors import ImageNotFound
 from lifecycle.image.image import Image
 from lifecycle.image.layer import RemoteLayer
 from lifecycle.image.places import OciPlace, RegistryPlace, StorePlace, load_image, locate, parse_place
@@ -57,7 +59,7 @@ class BuildSources:
         contexts: Mapping[str, NamedContext],
         *,
         local: bool,
-        pull: bool,
+        pull: Literal["always", "newer", "missing", "never"],
         remotes: Callable[[], Remotes],
         scratch: Callable[[], Path],
     ) -> None:
@@ -73,21 +75,51 @@ class BuildSources:
         self.local = local  # whether nothing but this machine's store and directories was asked
         self._stack = ExitStack()
 
+    @property
+    def names(self) -> Collection[str]:
+        """The names that --build-context gave."""
+        return self._contexts.keys()
+
     def context(self) -> HostTree:
         return self._tree
 
     def image(self, name: str, platform: Platform) -> Image:
-        """The image of that name: the store's when it has it (unless a pull is wished), else its place's."""
+        """The image of that name: the store's when it has it (unless a pull is wished), else its place's.
+
+        Raises ImageNotFound, and what its place raises.
+        """
         images = self._ports.images()
         place = locate(name, images)
         if isinstance(place, StorePlace) and (top := self._ports.store.get(place.ref)):
             self.images.append((name, str(top.digest)))
         else:
             self.local = False
-        if self._pull and isinstance(place, StorePlace):
-            asked = parse_place(name)
-            place = asked if isinstance(asked, RegistryPlace) else RegistryPlace(place.ref)
+        if self._pull == "never" and isinstance(place, RegistryPlace):
+            from lifecycle.app.local import not_in_store
+
+            error = not_in_store(place.ref, [known.familiar for known, _ in self._ports.store.items()])
+            error.fix = f"{error.fix} Or leave --pull=never out: then {place.ref.registry} is asked."
+            raise error
+        if self._pull in ("always", "newer") and isinstance(place, StorePlace):
+            return self._pulled(name, place, platform)
         return self._load(place, platform)
+
+    def _pulled(self, name: str, kept: StorePlace, platform: Platform) -> Image:
+        """The registry's image, though the store has one of that name."""
+        asked = parse_place(name)
+        place = asked if isinstance(asked, RegistryPlace) else RegistryPlace(kept.ref)
+        try:
+            return self._load(place, platform)
+        except PylifeError as error:
+            cause = error.__cause__ if isinstance(error.__cause__, PylifeError) else error
+            what = f"{kept.ref.familiar} could not be had from {place.ref.registry}"
+            if self._pull == "newer":
+                self._ports.sink.emit(Message(f"{what}, the local store's is used: {cause}", "warning"))
+                return self._load(kept, platform)
+            fix = "Leave --pull out: the local store has an image of that name; or write --pull=newer."
+            raise ImageNotFound(
+                what, why=f"--pull asks the registry though the local store has it: {cause}", fix=fix
+            ) from error
 
     def _load(self, place: Place, platform: Platform) -> Image:
         image = load_image(place, self._ports.images(), platform)
@@ -124,8 +156,6 @@ class BuildSources:
         wanted = Digest.parse(found.digest)
         top = next((item for item in layout.index().manifests if item.digest == wanted), None)
         if top is None:
-            from lifecycle.image.errors import ImageNotFound
-
             raise ImageNotFound(f"There is no image {wanted} in {found.value}")
         image = read(BlobSource(top, layout.blobs), platform=platform)
         assert isinstance(image, Image)

@@ -11,6 +11,7 @@ import click
 
 from lifecycle.cli.command import Session, command, registry_flags, setting_flag
 from lifecycle.cli.dockerfile_options import check_mode, dockerfile_options
+from lifecycle.cli.foreign import arguments
 from lifecycle.cli.options import (
     detect_options,
     env_options,
@@ -19,7 +20,7 @@ from lifecycle.cli.options import (
     parse_pairs,
 )
 from lifecycle.cli.text import duration, size
-from lifecycle.errors import UsageError
+from lifecycle.errors import PylifeError, UsageError
 from lifecycle.events import Summary
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
         "pylife build --image oci:./out:1 --env PIP_INDEX_URL=https://packages.example/simple",
         "pylife build --app ./src --dockerfile ./src/Dockerfile --target test --image demo",
         "pylife build -f Dockerfile -t demo .",
-    ]
+    ],
+    rewrite=arguments,
 )
 @click.argument("context", required=False)
 @click.option("--image", "-i", metavar="NAME", help="The image to make; a registry's name is pushed.")
@@ -92,7 +94,13 @@ def _build_with_buildpacks(session: Session, options: dict[str, object]) -> None
 
     began = time.monotonic()
     request = _request(session, options)
-    result = build_image(request, session.ports)
+    if found := _dockerfile_in(str(options["app"])):
+        session.say(f"There is a {found.name}, but buildpacks build this; to build it, write --dockerfile {found}.")
+    try:
+        result = build_image(request, session.ports)
+    except PylifeError as error:
+        error.fix = _with_dockerfile(error, str(options["app"]))
+        raise
     files = {name: options[name] for name in ("report", "digest_file", "metadata_file") if options[name] is not None}
     if files:
         from lifecycle.app.report import write_reports
@@ -100,6 +108,21 @@ def _build_with_buildpacks(session: Session, options: dict[str, object]) -> None
         write_reports(result, **files)  # type: ignore[arg-type]
     session.renderer.emit(_summary(request, result, time.monotonic() - began))
     session.print(f"{result.name}@{result.image.digest}")
+
+
+def _with_dockerfile(error: PylifeError, app: str) -> str:
+    """What to do about ``error``, where a Dockerfile may have been meant."""
+    if error.code == "source.bad-archive" and app == "-":
+        return f"Is it a Dockerfile? Write -f - then. {error.fix}"
+    found = _dockerfile_in(app)
+    if found and error.code == "detect.none":
+        return f"There is a {found.name}: to build it, write --dockerfile {found}. {error.fix}"
+    return error.fix
+
+
+def _dockerfile_in(app: str) -> Path | None:
+    places = (Path(app, name) for name in ("Dockerfile", "Containerfile"))
+    return next((place for place in places if place.is_file()), None)
 
 
 def _request(session: Session, options: dict[str, object]) -> BuildRequest:

@@ -143,6 +143,13 @@ def _missing(tree: FileTree, spec: CopySpec, text: str, path: bytes) -> SourceNo
             name = part
             break
         known = real
+    if isinstance(tree, HostTree) and posixpath.normpath(text.lstrip("/")).startswith(".."):
+        return SourceNotFound(
+            what,
+            why="nothing above the context can be copied: .. ends at its root",
+            fix="Give the directory a name, --build-context NAME=DIR, and write --from=NAME; or build with the "
+            "directory above as the context.",
+        )
     here = tree.lookup(join(known, name))
     if here is not None and here.kind is SYMLINK:
         target = printable(here.linkname)
@@ -156,14 +163,17 @@ def _missing(tree: FileTree, spec: CopySpec, text: str, path: bytes) -> SourceNo
     if isinstance(tree, HostTree) and tree.excludes_below(join(known, name)):
         fix = "Take it back with a line !PATH in the ignore file, or do not copy it."
         return SourceNotFound(what, why="it exists, but the ignore file (.dockerignore) leaves it out", fix=fix)
-    return SourceNotFound(what, why=_near(tree, known, name))
+    rest = path.removeprefix(join(known, name))
+    return SourceNotFound(what, why=_near(tree, known, name, rest))
 
 
-def _near(tree: FileTree, directory: bytes, name: bytes) -> str | None:
+def _near(tree: FileTree, directory: bytes, name: bytes, rest: bytes = b"") -> str | None:
+    """What is called nearly like ``name`` in ``directory``, with the ``rest`` of the path where that is there too."""
     from difflib import get_close_matches
 
     wanted = os.fsdecode(name)
     if near := get_close_matches(wanted, [os.fsdecode(other) for other in tree.names(directory)], 1):
         shown = os.fsencode(near[0])
-        return f"did you mean {printable(join(directory, shown))}?"
+        whole = join(directory, shown) + rest
+        return f"did you mean {printable(whole if tree.lookup(whole) else join(directory, shown))}?"
     return f"there is no {printable(name)} in {printable(directory)}" if directory != ROOT else None

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from lifecycle.dockerfile.running.errors import BadMount, NotAllowed, NotPossibleHere, StepFailed
 from lifecycle.dockerfile.running.identity import find_identity
-from lifecycle.dockerfile.running.order import RootTree, RunOrder
+from lifecycle.dockerfile.running.order import RootTree, RunOrder, SecretMount
 from lifecycle.events import Message
+from lifecycle.sandbox.errors import ExecFailed
 from lifecycle.sandbox.spec import File, Mount, RunResult, RunSpec
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: how many of the last lines a failure shows
 _TAIL = 20
+_SHELLS = ("sh", "ash", "bash", "dash", "zsh", "ksh")
 
 
 def run_step(order: RunOrder, root: RootTree, tools: RunTools, on_line: OnLine) -> None:
@@ -83,14 +85,42 @@ def run_step(order: RunOrder, root: RootTree, tools: RunTools, on_line: OnLine) 
             privileged=order.security == "insecure",
         )
         tail: deque[str] = deque(maxlen=_TAIL)
-        result = tools.sandbox.run(spec, _shown(masked, tail, on_line))
+        try:
+            result = tools.sandbox.run(spec, _shown(masked, tail, on_line))
+        except ExecFailed as error:
+            _explain_missing_shell(error, order, place)
+            raise
     if not result.ok:
         raise StepFailed(
             "The command failed",
             why=_ending(result, order),
             details="\n".join(tail) or None,
             exit_code=result.exit_code or 1,
+            fix=_without_secret(order, tools),
         )
+
+
+def _explain_missing_shell(error: ExecFailed, order: RunOrder, root: str) -> None:
+    """Say so where the image lacks the shell itself, not what the shell was to start."""
+    shell = order.argv[0]
+    if shell.rpartition("/")[2] in _SHELLS and shell.startswith("/") and not os.path.lexists(root + shell):
+        error.why = f"the image has no shell: there is no {shell} in it"
+        error.fix = (
+            'Write RUN ["PROGRAM", "ARGUMENT"], which needs none; or do the step in a stage that has a shell, and '
+            "COPY --from what it makes."
+        )
+
+
+def _without_secret(order: RunOrder, tools: RunTools) -> str | None:
+    """What to do about a step that failed without a secret that it could have had; None when it had all."""
+    from difflib import get_close_matches
+
+    absent = [mount.id for mount in order.mounts if isinstance(mount, SecretMount) and mount.id not in tools.secrets]
+    if not absent:
+        return None
+    near = get_close_matches(absent[0], list(tools.secrets), 1)
+    given = f" (--secret gives {near[0]!r}: was that meant?)" if near else ""
+    return f"The secret {absent[0]!r} was not given{given}: --secret id={absent[0]},src=FILE. {StepFailed.fix}"
 
 
 def _check(order: RunOrder, tools: RunTools) -> None:

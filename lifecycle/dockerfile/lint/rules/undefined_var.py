@@ -13,8 +13,10 @@ def find(subject: Subject) -> Iterator[Hit]:
         for seen in stage.seen:
             for name in seen.unset:
                 if name not in seen.scope.arguments:
-                    message = f"Usage of undefined variable '${name}'{nearest(name, seen.scope.env, prefix='$')}"
-                    yield Hit(message, seen.node)
+                    hint = nearest(name, seen.scope.env, prefix="$")
+                    if name in subject.survey.declared:
+                        hint = f" (its ARG is before the first FROM: declare `ARG {name}` again in the stage)"
+                    yield Hit(f"Usage of undefined variable '${name}'{hint}", seen.node)
 
 
 RULE = Rule("UndefinedVar", "Variables are set before they are used", find)
