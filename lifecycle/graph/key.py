@@ -60,7 +60,16 @@ def encode(value: Value) -> bytes:
 
     Mappings are sorted by name, so that their order does not count; that of sequences does.
     """
+    kind = type(value)  # most are of few types: asking those first halves what a key costs
+    if kind is str:
+        return _framed(b"s", value.encode("utf-8", "surrogatepass"))  # type: ignore[union-attr]
+    if kind is list or kind is tuple:
+        return _framed(b"l", b"".join([encode(item) for item in value]))  # type: ignore[union-attr]
     match value:
+        case Digest():
+            return _framed(b"d", f"{value.algorithm}:{value.hex}".encode())
+        case Key():
+            return _framed(b"k", value.hex.encode())
         case None:
             return _framed(b"n", b"")
         case bool():
@@ -71,10 +80,6 @@ def encode(value: Value) -> bytes:
             return _framed(b"s", value.encode("utf-8", "surrogatepass"))
         case bytes():
             return _framed(b"b", value)
-        case Digest():
-            return _framed(b"d", str(value).encode())
-        case Key():
-            return _framed(b"k", value.hex.encode())
         case Mapping():
             pairs = sorted((encode(str(name)), encode(item)) for name, item in value.items())
             return _framed(b"m", b"".join(name + item for name, item in pairs))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class LocalCache:
         self.root = root
         self._store = store
         self._layers: dict[tuple[str, str], Layer] = {}
+        self._texts: dict[tuple[str, ...], str] = {}
 
     # -- looking up ----------------------------------------------------------------------------------------------
 
@@ -94,10 +95,10 @@ class LocalCache:
     # -- keeping -------------------------------------------------------------------------------------------------
 
     def put(self, record: Record) -> None:
-        layers = [[str(layer.diff_id), layer.descriptor.with_annotations({}).to_json()] for layer in record.layers]
-        common = {"made": record.made, "operation": record.operation.hex, "content": record.content.hex}
-        self._write("content", record.content, {**common, "layers": layers[-1:]})
-        self._write("records", record.definition, {**common, "layers": layers})
+        layers = [self._described(layer) for layer in record.layers]
+        common = f'"made":{record.made},"operation":"{record.operation.hex}","content":"{record.content.hex}"'
+        self._write("content", record.content, common, layers[-1:])
+        self._write("records", record.definition, common, layers)
         seen = self._path("seen", record.operation)
         if not seen.exists():
             self._place(seen, b"")
@@ -105,8 +106,17 @@ class LocalCache:
     def flush(self) -> None:
         return None
 
-    def _write(self, kind: str, key: Key, fields: dict[str, Any]) -> None:
-        body = json.dumps({"key": key.hex, **fields}, separators=(",", ":")).encode()
+    def _described(self, layer: Layer) -> str:
+        """The layer as records have it. In a chain each record has the layers of all steps before: written once."""
+        names = str(layer.diff_id), layer.descriptor.digest.hex, layer.descriptor.media_type
+        text = self._texts.get(names)
+        if text is None:
+            plain = [names[0], layer.descriptor.with_annotations({}).to_json()]
+            text = self._texts[names] = json.dumps(plain, separators=(",", ":"))
+        return text
+
+    def _write(self, kind: str, key: Key, common: str, layers: Sequence[str]) -> None:
+        body = f'{{"key":"{key.hex}",{common},"layers":[{",".join(layers)}]}}'.encode()
         self._place(self._path(kind, key), hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
     def _place(self, path: Path, data: bytes) -> None:
