@@ -202,7 +202,10 @@ class _Parser:
             if line.startswith("#"):
                 if not self.directives.read(line, self.number):
                     comment = line[1:].strip(SPACE)
-                    comments = [*comments, comment] if comment else []
+                    if comment:
+                        comments.append(comment)
+                    else:
+                        comments.clear()
                 continue
             self.directives.ended = True
             first = self.number
@@ -212,7 +215,7 @@ class _Parser:
             text = self.joined(begun) if goes_on else begun
             column = len(self.lines[first - 1]) - len(line) + 1
             node = self.node(text, Location(self.name, first, self.number, column), tuple(comments))
-            comments = []
+            comments.clear()
             yield node
 
     def joined(self, text: str) -> str:
