@@ -96,6 +96,8 @@ def ignore_files(context: Path, dockerfile: Path) -> Iterable[Path]:
 
 
 def _digest_of(path: str) -> str | None:
+    if not os.path.isfile(path):  # opening a FIFO would wait for its other end
+        return None
     try:
         with open(path, "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()

@@ -230,3 +230,55 @@ def test_zeros_without_end_are_refused(busybox_home: Pylife, context: Path) -> N
     assert "bomb.tgz" in done.stderr
     assert "Dockerfile:2" in done.stderr
     assert busybox_home("images") == before
+
+
+# -- contexts and Dockerfiles that are odd -----------------------------------------------------------------------
+
+
+def test_a_context_may_hold_anything(busybox_home: Pylife, context: Path) -> None:
+    """A FIFO, a socket, names of any bytes, many names of one file, a deep tree: copied, and not waited for."""
+    for name in ("fifo", ".dockerignore"):
+        os.mkfifo(context / name)
+    for name in (b"n" * 255, b"\xff\xfe\x80", b"new\nline", b"\x1b[31mred"):
+        (context / os.fsdecode(name)).write_text("x")
+    for number in range(1000):
+        os.link(context / ("n" * 255), context / f"link{number}")
+    at = os.open(context, os.O_RDONLY)
+    for _ in range(1000):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    _write(context, "FROM scratch\nCOPY . /all/\nADD fifo /fifo\n")
+    done = _attempt(busybox_home, context, "-f", context / "Dockerfile", "-t", "odd")
+    assert done.returncode == 0, done.stderr
+
+
+_TEXTS = {
+    "garbage": bytes(range(128, 256)) * 100,
+    "nul": b"FROM base\nRUN echo a\0b\n",
+    "long-line": b"FROM scratch\nLABEL a=" + b"x" * 70_000 + b"\n",
+    "nested": b"FROM scratch\nLABEL a=" + b"${a:-" * 5000 + b"x" + b"}" * 5000 + b"\n",
+    "cycle": b"FROM b AS a\nFROM a AS b\n",
+    "onbuild": b"FROM scratch\nONBUILD ONBUILD RUN x\n",
+}
+
+
+@pytest.mark.parametrize("text", _TEXTS)
+def test_a_dockerfile_that_makes_no_sense_is_told_its_line(busybox_home: Pylife, context: Path, text: str) -> None:
+    _write(context, _TEXTS[text])
+    done = _attempt(busybox_home, context, "-f", context / "Dockerfile", "-t", "odd")
+    assert done.returncode != 0
+    if text != "cycle":
+        assert "Dockerfile:" in done.stderr
+
+
+def test_a_long_comment_takes_no_time(busybox_home: Pylife, context: Path) -> None:
+    _write(context, b"# x\n" * 500_000 + b"FROM scratch\nCOPY Dockerfile /\n")
+    assert _attempt(busybox_home, context, "-f", context / "Dockerfile", "-t", "odd").returncode == 0
+
+
+def test_a_dockerfile_that_is_no_file_is_not_waited_for(busybox_home: Pylife, context: Path) -> None:
+    os.mkfifo(context / "Dockerfile")
+    assert _attempt(busybox_home, context, "-f", context / "Dockerfile", "-t", "odd").returncode == 2
