@@ -96,9 +96,9 @@ class LocalCache:
 
     def put(self, record: Record) -> None:
         layers = [self._described(layer) for layer in record.layers]
-        common = f'"made":{record.made},"operation":"{record.operation.hex}","content":"{record.content.hex}"'
+        common = f'"operation":"{record.operation.hex}","content":"{record.content.hex}"'
         self._write("content", record.content, common, layers[-1:])
-        self._write("records", record.definition, common, layers)
+        self._write("records", record.definition, f'"made":{record.made},{common}', layers)
         seen = self._path("seen", record.operation)
         if not seen.exists():
             self._place(seen, b"")
@@ -123,6 +123,10 @@ class LocalCache:
         if not path.parent.is_dir():
             with disk_errors(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # none there, usually
+            if path.read_bytes() == data:
+                os.utime(path)  # a file made anew costs more, most of all soon after others were removed
+                return
         write_file(path, data)
 
     def _path(self, kind: str, key: Key) -> Path:
