@@ -76,7 +76,7 @@ VALUES: Mapping[tuple[str, str], str] = {
 } | {("--isolation", "hyperv"): "Leave it out: images are for Linux."}
 """Option and value of another builder → what to do."""
 
-_VOLUME = re.compile(r"[^:=\s]*/?[^:=\s]*:/[^:]*(:[\w,]+)?")
+_VOLUME = re.compile(r"[^:=@\s]+:/(?!/)[^:]*(:[\w,]+)?")
 
 
 def arguments(words: list[str]) -> list[str]:
