@@ -94,7 +94,14 @@ class Packer:
         done = False
         try:
             watched = self._watched(members, watch)
-            layer = write_layer(watched, self.store, profile=self.profile, dialect=self.dialect, mtime=self.mtime)
+            layer = write_layer(
+                watched,
+                self.store,
+                profile=self.profile,
+                dialect=self.dialect,
+                mtime=self.mtime,
+                check=self._check,
+            )
             if then is not None:
                 then(layer)
             done = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import BinaryIO, Protocol, cast
 
@@ -130,15 +130,17 @@ def write_layer(
     profile: Profile = Profile.GZIP_FAST,
     dialect: Dialect = Dialect.OCI,
     mtime: int | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> BlobLayer:
     """The layer made of ``members``, in the store: entries → tar → sha256 → compressor → sha256 → blob, in one pass.
 
-    With ``mtime`` (seconds) all entries have that time instead of their own.
+    With ``mtime`` (seconds) all entries have that time instead of their own. ``check`` is called between pieces of the
+    tar, within large files too; what it raises ends the writing.
     When the store remembers a stored form of the same tar, that is used and nothing new is kept. If anything fails,
     no blob is left behind.
     """
     with store.blobs.writer(None) as out, LayerSink(out, profile) as sink:
-        write_tar(members, sink, style, mtime=mtime)
+        write_tar(members, _Checked(sink, check), style, mtime=mtime)
         sums = sink.close()
         known = known_layer(sums.diff_id, store, profile, dialect)
         if known is not None:
@@ -147,6 +149,18 @@ def write_layer(
     descriptor = Descriptor(dialect.layer(profile.codec), sums.digest, sums.size)
     store.remember(sums.diff_id, profile.name, descriptor)
     return BlobLayer(descriptor, sums.diff_id, store.blobs)
+
+
+class _Checked:
+    """A sink that asks before each piece whether to go on."""
+
+    def __init__(self, sink: LayerSink, check: Callable[[], None]) -> None:
+        self._sink = sink
+        self._check = check
+
+    def write(self, data: bytes) -> object:
+        self._check()
+        return self._sink.write(data)
 
 
 def compress_layer(layer: Layer, store: LocalStore, profile: Profile, dialect: Dialect) -> BlobLayer:
