@@ -120,6 +120,10 @@ def _partial(home: Path) -> list[str]:
     return found + [str(path) for path in home.rglob(".pylife-partial-*")]
 
 
+def _is_packing(store: Path) -> bool:
+    return any(name.startswith(".pylife-partial-") for place in (store, store / "blobs") for name in os.listdir(place))
+
+
 def _nothing_is_left(pylife: Pylife, *marks: str) -> None:
     _wait_until(lambda: not _traces(str(pylife.home), *marks))
     assert _mounts_of(pylife.home) == []
@@ -179,8 +183,10 @@ def test_a_copy_that_is_ended_leaves_nothing(busybox: Pylife, context: Path, num
         file.write(os.urandom(1_000_000))
         file.truncate(250_000_000)
     with _build(busybox, context, "-t", "demo") as process:
-        _wait_until(lambda: process.poll() is not None or _partial(busybox.home / "store"))
+        _wait_until(lambda: process.poll() is not None or _is_packing(busybox.home / "store"))
+        began = time.monotonic()
         assert _end(process, number) == SIGNALS[number]
+        assert time.monotonic() - began < 1, "it went on packing"
     assert busybox.run("inspect", "demo").returncode != 0
     _nothing_is_left(busybox)
     with (context / "big").open("r+b") as file:
