@@ -282,3 +282,28 @@ def test_a_long_comment_takes_no_time(busybox_home: Pylife, context: Path) -> No
 def test_a_dockerfile_that_is_no_file_is_not_waited_for(busybox_home: Pylife, context: Path) -> None:
     os.mkfifo(context / "Dockerfile")
     assert _attempt(busybox_home, context, "-f", context / "Dockerfile", "-t", "odd").returncode == 2
+
+
+@pytest.mark.parametrize("isolation", ["auto", "chroot"])
+@pytest.mark.parametrize(
+    "mount",
+    [
+        "type=bind,source=out,target=/x cat /x/canary",
+        "type=bind,source=.,target=/x cat /x/out/canary",
+        "type=cache,target=/way touch /way/planted",
+        "type=cache,target=/slash{outside} touch {outside}/planted",
+        "type=bind,rw,target=/slash{outside} touch {outside}/planted",
+        "type=tmpfs,target=/ true",
+    ],
+)
+def test_no_mount_leads_out(busybox_home: Pylife, links: Path, mount: str, isolation: str) -> None:
+    outside = links.parent / "outside"
+    (links / "out").symlink_to(outside)
+    run = mount.format(outside=outside)
+    _write(links, f"FROM base\nRUN ln -s / /slash; ln -s {outside} /way\nRUN --mount={run}; false\n")
+    words = ("-f", links / "Dockerfile", "-t", "odd", "--allow-degraded", "--isolation", isolation)
+    done = _attempt(busybox_home, links, *words)
+    assert done.returncode != 0
+    assert _CANARY not in done.stdout + done.stderr
+    assert "Dockerfile:3" in done.stderr
+    assert sorted(os.listdir(outside)) == ["canary"]
