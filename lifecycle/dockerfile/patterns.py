@@ -16,6 +16,8 @@ from lifecycle.record import dataclass
 
 _ROOT = ("", ".")
 _NEVER = re.compile(r"(?!)")
+_STAR = "[^/]*"
+_TO_NEXT_STAR = re.compile(r"[^*\[\\/]+(?=\*)")
 _SPECIAL = re.compile(r"[*?\[\\]")
 
 
@@ -126,6 +128,15 @@ def translate(pattern: str, *, double: bool = True) -> str:
             while pattern.startswith("**/", at):
                 at += 3  # says the same again
             out.append(".*" if at >= len(pattern) else "(?:.*/)?")
+        elif (
+            char == "*"
+            and (fixed := _TO_NEXT_STAR.match(pattern, at + 1))
+            and not pattern.startswith("**", fixed.end())
+        ):
+            # What is fixed is taken where it first comes: nothing later can be gained by taking it further on.
+            run = "".join("[^/]" if each == "?" else re.escape(each) for each in fixed[0])
+            out.append(f"(?>[^/]*?{run})")
+            at = fixed.end()
         elif char == "[":
             expression, at = _bracket(pattern, at)
             out.append(expression)
@@ -135,7 +146,8 @@ def translate(pattern: str, *, double: bool = True) -> str:
             out.append(re.escape(pattern[at + 1]))
             at += 2
         else:
-            out.append({"*": "[^/]*", "?": "[^/]"}.get(char) or re.escape(char))
+            if char != "*" or not out or out[-1] != _STAR:  # a star after a star says the same again
+                out.append({"*": _STAR, "?": "[^/]"}.get(char) or re.escape(char))
             at += 1
     return "".join(out)
 

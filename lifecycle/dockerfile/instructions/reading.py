@@ -42,7 +42,7 @@ class UnknownInstruction(DockerfileError):
 
 
 class NotUtf8(DockerfileError):
-    """An instruction has bytes that are no text."""
+    """An instruction has bytes that are no text, or a NUL."""
 
     code = "dockerfile.not-utf8"
     fix = "Save the Dockerfile as UTF-8."
@@ -56,6 +56,9 @@ def parse_instruction(node: Node, file: File) -> Instruction:
     texts = [node.text, *[heredoc.content for heredoc in node.heredocs if node.keyword == "run"]]
     if bad := next(filter(None, map(NOT_UTF8.search, texts)), None):
         raise node.error(NotUtf8, f"{node.original} has bytes that are not UTF-8", word=bad[0])
+    if any("\0" in text for text in (*texts, *node.words)):
+        fix = "Take it out: no command, variable or name can hold one."
+        raise node.error(NotUtf8, f"{node.original} has a NUL character", fix=fix)
     if node.nested and node.nested.keyword not in _KINDS:
         raise _unknown(node.nested, file)
     module, name = kind

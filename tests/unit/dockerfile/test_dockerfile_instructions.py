@@ -177,3 +177,12 @@ def test_mode(mode: str, old: int, is_dir: bool, new: int) -> None:
 def test_not_a_mode(text: str) -> None:
     with pytest.raises(ValueError, match="mode"):
         Mode.parse(text)
+
+
+@pytest.mark.parametrize("text", [b"RUN echo a\0b\n", b'CMD ["a\\u0000b"]\n', b"RUN <<E\na\0b\nE\n", b"ENV A=\0\n"])
+def test_nul_is_refused_where_it_stands(text: bytes) -> None:
+    file = parse(b"FROM scratch\n" + text)
+    with pytest.raises(DockerfileError, match="NUL") as caught:
+        parse_instruction(file.nodes[1], file)
+    assert caught.value.where is not None
+    assert caught.value.where.startswith("Dockerfile:2")

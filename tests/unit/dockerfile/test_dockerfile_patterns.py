@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lifecycle.dockerfile.patterns import BadPattern, Matcher, clean, compile_glob, has_wildcard, parse_pattern
 
@@ -84,3 +86,24 @@ def test_matching_is_the_same_in_any_order() -> None:
 def test_many_stars_do_not_explode() -> None:
     matcher = Matcher(["**/" * 20 + "x", "**/a/**/b/**/c/**/d"])
     assert not matcher.matches("a/b/c/" * 20 + "y")
+
+
+def test_many_stars_take_no_time() -> None:
+    name = "a" * 250
+    assert compile_glob("*a" * 100 + "b").fullmatch(name) is None
+    assert compile_glob("*a" * 100).fullmatch(name)
+    assert compile_glob("*" * 200 + "b").fullmatch(name) is None
+    assert not Matcher(["*a" * 100 + "b"]).matches(name)
+
+
+@given(st.text("ab*?/", max_size=8), st.text("ab/", max_size=8))
+def test_stars_match_what_trying_every_length_matches(pattern: str, path: str) -> None:
+    def tried(rest: str, text: str) -> bool:
+        if not rest:
+            return not text
+        if rest[0] == "*":
+            ends = [at for at in range(len(text) + 1) if "/" not in text[:at]]
+            return any(tried(rest[1:], text[at:]) for at in ends)
+        return bool(text) and (rest[0] == text[0] or (rest[0] == "?" and text[0] != "/")) and tried(rest[1:], text[1:])
+
+    assert (compile_glob(pattern).fullmatch(path) is not None) == tried(pattern, path)
