@@ -77,14 +77,9 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """One typed instruction; ``node`` is where it stands and what was written."""
+    """One typed instruction; ``node`` is where it stands and what was written. Each kind has a ``read(node)``."""
 
     node: Node
-
-    @classmethod
-    def read(cls, node: Node) -> Self:
-        """The instruction that ``node`` is; raises DockerfileError."""
-        raise NotImplementedError
 
     def expand(self, scope: Scope) -> Self:
         """The instruction with its words expanded as its kind has it; raises DockerfileError."""

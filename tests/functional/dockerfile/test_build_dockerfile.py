@@ -68,9 +68,9 @@ def _summary(pylife: Pylife, context: Path, *args: str | Path) -> dict[str, Any]
 def test_stages_arguments_and_copies_make_an_image_that_runs(base: Pylife, context: Path) -> None:
     _write(
         context,
-        "ARG BASE=base\nFROM $BASE AS build\nARG GREETING=hello\nWORKDIR /work\nCOPY src/ .\n"
+        "ARG BASE=base\nFROM $BASE AS build\nARG GREETING=hello\nWORKDIR /job\nCOPY src/ .\n"
         "RUN sed -i s/hello/$GREETING/ app.sh && chmod +x app.sh\n"
-        "FROM base\nCOPY --from=build --chown=7:8 /work/app.sh /app/\nUSER 7:8\nENTRYPOINT ['/bin/sh', '-c']\n"
+        "FROM base\nCOPY --from=build --chown=7:8 /job/app.sh /app/\nUSER 7:8\nENTRYPOINT ['/bin/sh', '-c']\n"
         'ENTRYPOINT ["/app/app.sh"]\n',
     )
     base.build(context, "--image", "demo", "--build-arg", "GREETING=moin")
@@ -128,7 +128,7 @@ def test_an_unchanged_build_is_not_found_when_something_else_changed(
 
 
 def test_a_step_that_fails_says_where_and_what_and_gives_its_exit_code(base: Pylife, context: Path) -> None:
-    _write(context, "FROM base\nENV A=1\nWORKDIR /work\nRUN echo before; \\\n    exit 7\n")
+    _write(context, "FROM base\nENV A=1\nWORKDIR /job\nRUN echo before; \\\n    exit 7\n")
     done = base.run("build", "--app", context, "-f", context / "Dockerfile", "--image", "x")
     assert done.returncode == 7
     assert "Dockerfile:4:1" in done.stderr
@@ -138,12 +138,12 @@ def test_a_step_that_fails_says_where_and_what_and_gives_its_exit_code(base: Pyl
 
 
 def test_a_failed_step_can_be_entered_as_it_was_left(base: Pylife, context: Path) -> None:
-    _write(context, "FROM base\nENV A=1\nWORKDIR /work\nUSER 1000\nRUN echo left > /tmp/left; false\n")
+    _write(context, "FROM base\nENV A=1\nWORKDIR /job\nUSER 1000\nRUN echo left > /tmp/left; false\n")
     done = base.run("build", "--app", context, "-f", context / "Dockerfile", "--image", "x", "--keep-failed")
     assert done.returncode == 1
     command = done.stderr.partition("`pylife run --failed ")[2].partition("`")[0]
     inside = base("run", "--failed", command, "--", "sh", "-c", "cat /tmp/left; echo $A; pwd; id -u")
-    assert inside == "left\n1\n/work\n1000\n"
+    assert inside == "left\n1\n/job\n1000\n"
 
 
 def test_a_secret_is_seen_by_its_step_alone(base: Pylife, context: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_step_gets_no_more_memory_than_it_may(old: Pylife, context: Path) -> N
     assert "Dockerfile:2" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk")
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_is_called_one(context: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -98,7 +98,7 @@ def test_a_full_disk_is_called_one(context: Path, tmp_path: Path) -> None:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a disk that is only read")
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a disk that is only read needs root")
 def test_a_home_that_cannot_be_written_is_called_so(busybox: Pylife, context: Path) -> None:
     home = busybox.home
     subprocess.run(["mount", "--bind", home, home], check=True)

@@ -19,7 +19,7 @@ Tool = Callable[[str], str]
 _ONE_ID = """\
 FROM base AS build
 ARG WORD=hello
-WORKDIR /work/deep
+WORKDIR /job/deep
 COPY --chown=user:7 --chmod=u=rwX,g=rX,o= src/ src/
 COPY --link --chown=12:34 links/ /links/
 COPY --parents src/./tree/leaf /parents/
@@ -31,7 +31,7 @@ word $WORD
 RAW
 RUN mkdir made && echo 1 > made/one && ln made/one made/two && ln -s one made/three && chmod 4711 made/one \\
  && mkfifo pipe && rm src/old && mv src/tree src/moved && rm -r unpacked/bin && mkdir unpacked/bin \\
- && echo new > unpacked/bin/new && echo more >> src/run.sh && touch src/run.sh && chmod 1777 /work
+ && echo new > unpacked/bin/new && echo more >> src/run.sh && touch src/run.sh && chmod 1777 /job
 RUN --mount=type=bind,source=src,target=/context --mount=type=tmpfs,target=/memory \\
     --mount=type=cache,target=/cache,id=log --mount=type=secret,id=word,mode=0444 \\
     --mount=type=bind,from=base,source=/etc,target=/other,rw \\
@@ -42,11 +42,11 @@ RUN <<SCRIPT
 echo script > /script
 SCRIPT
 FROM base
-COPY --from=build --chown=nobody /work /work
+COPY --from=build --chown=nobody /job /job
 COPY --from=build /links /parents /etc/notes /script /out/
 COPY --from=build --exclude=*.d /etc /out/etc/
-WORKDIR /work/deep
-RUN cat src/run.sh > /copied && rm -rf /work/deep/made
+WORKDIR /job/deep
+RUN cat src/run.sh > /copied && rm -rf /job/deep/made
 USER user
 CMD ["cat", "/copied"]
 """
