@@ -67,8 +67,8 @@ def serve_files(tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:
                 state.cut -= 1
                 body = body[: state.cut_after]
                 self.close_connection = True
+            state.sent += len(body)  # before the client can have them all, and look
             self.wfile.write(body)
-            state.sent += len(body)
 
         def do_GET(self) -> None:
             state.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}))
