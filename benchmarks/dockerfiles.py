@@ -12,6 +12,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,11 +114,11 @@ def contests(place: Path) -> list[tuple[Any, ...]]:
     with (large.context / "large.bin").open("wb") as file:
         for _ in range(LARGE_BYTES // 1_000_000):  # half noise, half what compresses
             file.write(chance.randbytes(500_000) + b"all work and no play " * 23_810)
-    counter = itertools.count()
+    counter = itertools.count(time.time_ns() // 1000)  # never a content that a cache knows from an earlier run
     source = app.context / "src" / "part7.c"
 
     def edit() -> None:
-        source.write_text(f"int part7(void) {{ return {next(counter)}; }}\n")
+        source.write_text(f"long part7(void) {{ return {next(counter)}; }}\n")
 
     subprocess.run(ten.ours(), check=True, capture_output=True)  # unpacks the base
     return [
@@ -140,8 +141,8 @@ def _app(place: Path) -> Project:
     src = project.context / "src"
     src.mkdir()
     for number in range(20):
-        (src / f"part{number}.c").write_text(f"int part{number}(void) {{ return {number}; }}\n")
-    (src / "main.c").write_text("int part7(void);\nint main(void) { return part7() < 0; }\n")
+        (src / f"part{number}.c").write_text(f"long part{number}(void) {{ return {number}; }}\n")
+    (src / "main.c").write_text("long part7(void);\nint main(void) { return part7() < 0; }\n")
     return project
 
 

@@ -1,12 +1,14 @@
 """What a RUN costs beside its command, on a small base image and on one with 20,000 files more.
 
-The own cost of a step is what each of 40 ``RUN true`` takes, less what the shell takes that it starts. Between builds
+First the parts alone: a root prepared, ``true`` run in it, its changes committed. Then within a build, with all that a
+build keeps account of: what each of 40 ``RUN true`` takes, less what the shell takes that it starts. Between builds
 it is quiet for a while: ext4 makes no new file in the place of one deleted within the last five seconds, but looks at
 each of them.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
@@ -41,8 +43,20 @@ def show(place: Path) -> None:
             one = _build(place, f"FROM {name}\nRUN true\n")
             steps.append((_build(place, f"FROM {name}\n" + "RUN true\n" * _STEPS) - one) / (_STEPS - 1))
             commands.append((_build(place, f"FROM {name}\n{_LOOP}") - one) / _COMMANDS)
+        parts = _parts(name)
         step, command = (1000 * statistics.median(times) for times in (steps, commands))
-        print(f"  {title:22} {step:7.1f} ms - {command:.1f} ms = {step - command:.1f} ms", flush=True)
+        alone = sum(parts.values()) - command
+        shown = " + ".join(f"{part} {milliseconds:.1f}" for part, milliseconds in parts.items())
+        print(f"  {title:22} alone:      {shown} - {command:.1f} = {alone:.1f} ms")
+        print(f"  {'':22} in a build: {step:.1f} - {command:.1f} = {step - command:.1f} ms", flush=True)
+
+
+def _parts(name: str) -> dict[str, float]:
+    """Milliseconds of each part of a step, alone."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.stepparts", name], capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(done.stdout))
 
 
 def _build(place: Path, dockerfile: str, name: str = "bench-steps") -> float:

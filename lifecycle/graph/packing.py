@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
@@ -55,6 +55,7 @@ class Packer:
         self._pool: ThreadPoolExecutor | None = None
         self._kept = ExitStack()
         self._numbers = itertools.count(1)
+        self._nothing: BlobLayer | None = None
 
     def pack(
         self, members: Iterable[Member], title: str = "", then: Callable[[BlobLayer], None] | None = None
@@ -90,6 +91,11 @@ class Packer:
 
     def _pack(self, members: Iterable[Member], title: str, then: Callable[[BlobLayer], None] | None) -> BlobLayer:
         self._check()
+        nothing = isinstance(members, Sequence) and not members
+        if nothing and self._nothing is not None:  # a step that changes nothing: they all have the same layer
+            if then is not None:
+                then(self._nothing)
+            return self._nothing
         watch = _Watch(self._sink, f"pack/{next(self._numbers)}", f"Pack {title}" if title else "Pack a layer")
         done = False
         try:
@@ -107,6 +113,8 @@ class Packer:
             done = True
         finally:
             watch.end(done=done)
+        if nothing:
+            self._nothing = layer
         return layer
 
     def _watched(self, members: Iterable[Member], watch: _Watch) -> Iterator[Member]:

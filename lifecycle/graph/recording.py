@@ -35,11 +35,6 @@ class Recorder:
         self._lock = threading.Lock()
         self._pending: list[_Pending] = []
 
-    @property
-    def waiting(self) -> bool:
-        """Whether there are results that are not recorded yet."""
-        return bool(self._pending)
-
     def expect(self, node: Node, own: tuple[Ingredient, ...]) -> None:
         """A result is about to come; ``own`` is what names it by content."""
         with self._lock:

@@ -26,6 +26,8 @@ Found = Literal["definition", "content", "made"]
 
 _BREATH = 0.5
 """Seconds after which, while steps run on, layers packed meanwhile are recorded and signals are seen."""
+_MOMENT = 0.015
+"""The same after a step has ended: the next ones are at their commands by then, and recording delays nobody."""
 _FEWEST_JOBS = 4
 
 
@@ -196,6 +198,7 @@ class Solver:
         results: queue.SimpleQueue[tuple[Node, StateLayer | BaseException]] = queue.SimpleQueue()
         failure: BaseException | None = None
         running: set[Key] = set()
+        patience = _MOMENT
         try:
             while True:
                 self._assemble(nodes, layers, recorder)
@@ -204,14 +207,15 @@ class Solver:
                         del waiting[key]
                         running.add(key)
                         self._start(node, recorder, results)
-                recorder.record_packed()  # while the next steps run
                 if not running:
                     break
                 try:
-                    node, result = results.get(timeout=_BREATH)
+                    node, result = results.get(timeout=patience)
                 except queue.Empty:
                     recorder.record_packed()
+                    patience = _BREATH
                     continue
+                patience = _MOMENT
                 running.remove(node.definition_key)
                 if isinstance(result, LostLayer):
                     self._distrust(result, layers)

@@ -211,7 +211,7 @@ class DiffLayer:
     def __init__(self, diff: Diff, packer: Packer, title: str = "") -> None:
         self._diff = diff
         packer.keep(diff.close)
-        self._packed: Future[BlobLayer] = packer.pack(diff.members(packer.mtime), title, self._adopt)
+        self._packed: Future[BlobLayer] = packer.pack(list(diff.members(packer.mtime)), title, self._adopt)
 
     def _adopt(self, layer: BlobLayer) -> None:
         self._diff.adopt(layer.diff_id)

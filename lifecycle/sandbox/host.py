@@ -19,6 +19,8 @@ CA_SYSTEM = (
     "/etc/ssl/cert.pem",
     "/etc/ssl/ca-bundle.pem",
 )
+#: Places that almost every run wants in its root and few images have; a directory ends with a slash.
+PLACES = ("/dev/", "/etc/hosts", "/etc/resolv.conf", "/proc/", CA_INSIDE, "/sys/")
 _CA_VARIABLES = (
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",

@@ -90,6 +90,13 @@ class Rung:
 
         return KernelMounts(self.overlay == "user")
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What runs want to find in any root, in order; a directory ends with a slash."""
+        from lifecycle.sandbox.host import PLACES
+
+        return PLACES
+
     def maps_user(self, uid: int) -> bool:
         """Whether a process can be given ``uid`` here (one id can stand for any single one)."""
         return self.ids != "subids" or any(r.inside <= uid < r.inside + r.count for r in self.uid_map)

@@ -26,6 +26,9 @@ class Ground(Protocol):
     @property
     def storage_key(self) -> str: ...
 
+    @property
+    def places(self) -> tuple[str, ...]: ...
+
     def mounts(self) -> Mounts: ...
 
 
@@ -45,7 +48,7 @@ def open_snapshotter(home: Path, rung: Ground) -> Snapshotter:
     if rung.overlay is None:
         store = CopySnapshots(place, ownership)
     else:
-        store = OverlaySnapshots(place, rung.mounts(), rung.overlay, ownership)
+        store = OverlaySnapshots(place, rung.mounts(), rung.overlay, ownership, rung.places)
     sweep_snapshots(home)
     return store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from lifecycle.snapshot.diff import FrozenDiff
 from lifecycle.snapshot.errors import LayerNotUnpacked, MountFailed, SnapshotFailed
 from lifecycle.snapshot.layers import Hold, LayerShelf, release
 from lifecycle.snapshot.looking import is_opaque
-from lifecycle.snapshot.places import Lock
+from lifecycle.snapshot.places import Lock, remove_own_tree
 from lifecycle.snapshot.stratum import Stratum, tree_stratum
 from lifecycle.snapshot.taking import put_in_layout
 from lifecycle.snapshot.upper import UpperTop
@@ -42,11 +43,20 @@ class OverlaySnapshots:
     """A Snapshotter over overlayfs. Mounts live in this process's mount namespace and vanish with it.
 
     ``home`` is a directory of this kind's own (rungs with other id maps need another); ``flavour`` the attributes
-    that overlayfs keeps its marks in.
+    that overlayfs keeps its marks in. Whatever else has none of the ``places`` (a directory ends with a slash), every
+    root has them, empty: they come from below all layers, so that no run has to make and remove them.
     """
 
-    def __init__(self, home: Path, mounts: Mounts, flavour: Literal["trusted", "user"], ownership: Ownership) -> None:
+    def __init__(
+        self,
+        home: Path,
+        mounts: Mounts,
+        flavour: Literal["trusted", "user"],
+        ownership: Ownership,
+        places: Sequence[str] = (),
+    ) -> None:
         base = os.path.join(home, f"overlay-{flavour}")
+        self._floor = _lay_floor(base, places)
         marks = Whiteouts.OVERLAY_TRUSTED if flavour == "trusted" else Whiteouts.OVERLAY_USER
         self._shelf = LayerShelf(base, ownership, marks)
         self._mounts = mounts
@@ -84,7 +94,7 @@ class OverlaySnapshots:
             release(holds)
             raise
 
-        root = OverlayRoot(place, claim, _topmost(strata), self._mounts, self._flavour, self._shelf, holds)
+        root = OverlayRoot(place, claim, _topmost(strata), self._floor, self._mounts, self._flavour, self._shelf, holds)
         try:
             root.mount()
         except OSError as error:
@@ -96,6 +106,25 @@ class OverlaySnapshots:
             root.close()
             raise
         return root
+
+
+def _lay_floor(base: str, places: Sequence[str]) -> str:
+    """The tree of empty places that is below every root of ``base``, made with the first."""
+    name = hashlib.sha256("\n".join(places).encode()).hexdigest()[:12]
+    floor = os.path.join(base, f"floor-{name}")
+    if not os.path.isdir(floor):
+        making = f"{floor}.{os.urandom(6).hex()}"
+        os.makedirs(making, 0o755)
+        for place in places:
+            path = os.path.join(making, place.lstrip("/"))
+            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+            if not place.endswith("/"):
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+        with contextlib.suppress(OSError):  # another was faster
+            os.rename(making, floor)
+            return floor
+        remove_own_tree(making)
+    return floor
 
 
 def _topmost(strata: Sequence[Stratum]) -> list[Stratum]:
@@ -112,13 +141,14 @@ def _topmost(strata: Sequence[Stratum]) -> list[Stratum]:
 
 
 class OverlayRoot:
-    """One overlay mount. ``strata`` are the lower trees, topmost first."""
+    """One overlay mount. ``strata`` are the lower trees, topmost first; ``floor`` is below them and no part of it."""
 
     def __init__(
         self,
         place: str,
         claim: Lock,
         strata: list[Stratum],
+        floor: str,
         mounts: Mounts,
         flavour: str,
         shelf: LayerShelf,
@@ -127,6 +157,7 @@ class OverlayRoot:
         self._place = place
         self._claim = claim
         self._strata = strata
+        self._floor = floor
         self._mounts = mounts
         self._flavour = flavour
         self._opaque = f"{flavour}.overlay.opaque"
@@ -157,10 +188,7 @@ class OverlayRoot:
         for directory in (work, self._upper, self._merged):
             os.mkdir(directory, 0o755)
         os.chmod(self._upper, 0o755)
-        lowers = [stratum.path for stratum in self._strata]
-        if not lowers:
-            lowers = [os.path.join(self._place, "empty")]
-            os.mkdir(lowers[0], 0o755)
+        lowers = [*(stratum.path for stratum in self._strata), self._floor]
         if not self._mounts.stack(lowers, self._upper, work, self._merged):
             # short names: a mount's options must fit into one page, and layers may be many
             links = os.path.join(self._place, "l")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # dataclasses and typing cost a detect as much as the interpr
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from pylife_sdk.decisions import Decisions
+
 PASS, NO_MATCH = 0, 100
 
 
@@ -27,9 +29,15 @@ class Detect:
     def __init__(self, app: str, platform: str, plan_path: str, env: Mapping[str, str]) -> None:
         self.app, self.platform, self.plan_path, self.env = app, platform, plan_path, env
 
-    def pass_with(self, provides: Sequence[str], requires: Sequence[Mapping[str, Any]]) -> int:
-        """Writes the build plan and returns the exit code of a match."""
+    def pass_with(
+        self, provides: Sequence[str], requires: Sequence[Mapping[str, Any]], decisions: Decisions | None = None
+    ) -> int:
+        """Writes the build plan and returns the exit code of a match. ``decisions`` travel with the first of
+        ``requires``, which is to be one of the buildpack's own."""
         plan: dict[str, Any] = {"provides": [{"name": name} for name in provides], "requires": list(requires)}
+        if decisions is not None and (said := decisions.as_metadata()):
+            first = plan["requires"][0]
+            plan["requires"][0] = {**first, "metadata": {**first.get("metadata", {}), "pylife": said}}
         write_file(self.plan_path, toml.dumps({name: part for name, part in plan.items() if part}))
         return PASS
 

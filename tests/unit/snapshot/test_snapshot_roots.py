@@ -12,11 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lifecycle.archive import Ownership
 from lifecycle.oci.digest import Digest
 from lifecycle.sandbox import kernel
 from lifecycle.snapshot.base import Snapshotter, Tree
 from lifecycle.snapshot.copies import CopySnapshots
 from lifecycle.snapshot.errors import LayerNotUnpacked, SnapshotFailed
+from lifecycle.snapshot.overlay import OverlaySnapshots
 
 OnRung = Callable[[Callable[[Snapshotter, Path], Any]], Any]
 
@@ -324,6 +326,27 @@ def test_root_of_no_layers_is_empty(on_rung: OnRung) -> None:
             return os.listdir(root.path)
 
     assert on_rung(body) == ["x"]
+
+
+def test_places_below_all_layers_are_in_every_root_and_in_no_diff(on_rung: OnRung) -> None:
+    def body(store: Snapshotter, home: Path) -> Any:
+        if not isinstance(store, OverlaySnapshots):
+            return None
+        places = ("/etc/hosts", "/etc/resolv.conf", "/run/pylife/certificates")
+        owners = Ownership.SELF if store._shelf.single else Ownership.KEEP
+        below = OverlaySnapshots(home / "below", store._mounts, store._flavour, owners, places)
+        layers = unpack(below, tar(("etc/hosts", b"mine"), ("etc/.wh.resolv.conf", b"")))
+        with below.prepare(layers) as root:
+            (root.path / "run/new").write_bytes(b"n")
+            found = sorted(os.listdir(root.path / "etc")), (root.path / "etc/hosts").read_bytes()
+            diff = root.commit()
+        names = [entry.name for entry, _ in diff.members(0)]
+        diff.close()
+        with below.prepare([]) as empty:
+            return found, names, sorted(os.listdir(empty.path / "run/pylife")), (empty.path / "etc/hosts").read_bytes()
+
+    said = on_rung(body)
+    assert said is None or said == ((["hosts"], b"mine"), [b"run", b"run/new"], ["certificates"], b"")
 
 
 def test_files_the_writer_cannot_write_are_shared_and_others_copied(on_rung: OnRung) -> None:
