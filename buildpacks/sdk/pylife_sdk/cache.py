@@ -1,4 +1,4 @@
-"""Download caches: shared between all apps where the platform has a place for that, a cache layer of the app's elsewhere.
+"""Download caches: shared between all apps where the platform has a place for that, else a cache layer of the app.
 
 What is in a cache only saves downloads: a build without it gives the same layers. The platform names its place in
 $PYLIFE_SHARED_CACHE; any other CNB platform names none.

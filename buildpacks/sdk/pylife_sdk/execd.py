@@ -17,9 +17,9 @@ _LIMITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "limits.sh")
 def write_execd(layer: Layer, name: str, script: str) -> None:
     """Installs ``script`` (POSIX sh) as exec.d/``name`` of the layer, with the functions of limits.sh before it.
 
-    In it ``memory_limit`` prints the bytes that the container may use (nothing when there is no limit), ``memory_total``
-    those of the machine, ``cpu_count`` the whole processors it may use, at least 1; ``set_default NAME VALUE`` sets a
-    variable that the user has not set.
+    In it ``memory_limit`` prints the bytes that the container may use (nothing when there is no limit),
+    ``memory_total`` those of the machine, ``cpu_count`` the whole processors it may use, at least 1; ``set_default
+    NAME VALUE`` sets a variable that the user has not set.
     """
     directory = os.path.join(layer.path, "exec.d")
     text = f"#!/bin/sh\n{read_bytes(_LIMITS).decode()}\n{script}"
