@@ -18,11 +18,13 @@ from lifecycle.buildpack.descriptor import (
     Buildpack,
     GroupElement,
     Order,
+    UnknownBuildpack,
     escape_id,
     parse_descriptor,
     parse_id,
     parse_version,
 )
+from lifecycle.buildpack.order import verify
 from lifecycle.errors import PylifeError
 from lifecycle.toml import Table
 
@@ -121,7 +123,8 @@ def tree_files(top: Path) -> Iterator[Path]:
 
 
 def load_builder(file: Path) -> BuilderDefinition:
-    """The builder in ``file``; raises BadBuilderFile, BadStack, BadDescriptor or UnsupportedSource."""
+    """The builder in ``file``; raises BadBuilderFile, BadStack, BadDescriptor, UnknownBuildpack, CyclicOrder or
+    UnsupportedSource."""
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -139,12 +142,14 @@ def load_builder(file: Path) -> BuilderDefinition:
         if place in places:
             raise top.error(f"buildpacks[{position}]", f"{item.buildpack} and {places[place]} have one place")
         places[place] = str(item.buildpack)
+    order = _order(top, [item.buildpack for item in buildpacks])
+    _verify(order, [item.buildpack for item in buildpacks])
     stack, stack_id, build_image, run_images = _images(top, file.parent)
     return BuilderDefinition(
         file=file,
         description=top.text("description"),
         buildpacks=tuple(sorted(buildpacks, key=lambda item: str(item.buildpack))),
-        order=_order(top, [item.buildpack for item in buildpacks]),
+        order=order,
         build_image=build_image,
         run_images=run_images,
         stack_id=stack_id,
@@ -152,6 +157,23 @@ def load_builder(file: Path) -> BuilderDefinition:
         env=tuple(_variable(table) for table in top.table("build").tables("env")),
         raw=raw,
     )
+
+
+def _verify(order: Order, buildpacks: Sequence[Buildpack]) -> None:
+    """See to it that the builder has all that its composite buildpacks are made of; raises UnknownBuildpack."""
+    held = {(item.id, item.version): item for item in buildpacks}
+
+    def lookup(element: GroupElement) -> Buildpack:
+        if (element.id, element.version) not in held:
+            makers = [str(item) for item in buildpacks for group in item.order if element in group]
+            raise UnknownBuildpack(
+                f"The builder would have no {element}, of which {' and '.join(makers)} is made",
+                why=f"its buildpacks are {', '.join(map(str, buildpacks))}",
+                fix="Add it to [[buildpacks]], or correct the [[order]] of the composite buildpack.",
+            )
+        return held[(element.id, element.version)]
+
+    verify(order, lookup)
 
 
 def load_packed(directory: Path) -> Packed:

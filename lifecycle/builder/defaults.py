@@ -151,7 +151,7 @@ def inspect_builder(image: Image, ref: Reference) -> dict[str, Any]:
     """A builder as plain data: what ``pylife builder create|inspect --json`` shows. Raises NoMetadata."""
     labels = image.config.labels
     try:
-        metadata, order = json.loads(labels[METADATA]), json.loads(labels[ORDER])
+        metadata, groups = json.loads(labels[METADATA]), json.loads(labels[ORDER])
         held = json.loads(labels.get(LAYERS, "{}"))
     except (KeyError, ValueError) as error:
         raise NoMetadata(
@@ -159,15 +159,17 @@ def inspect_builder(image: Image, ref: Reference) -> dict[str, Any]:
         ) from error
     shown = image_dict(ref, image)
     del shown["labels"]
+    buildpacks = []
+    for item in metadata.get("buildpacks", []):
+        known = held.get(item["id"], {}).get(item["version"], {})
+        order = {"order": known["order"]} if known.get("order") else {}
+        buildpacks.append({**item, **{key: known.get(key) for key in ("name", "api")}, **order})
     return {
         **shown,
         "description": metadata.get("description", ""),
         "stack": labels.get("io.buildpacks.stack.id", ""),
         "lifecycle": metadata.get("lifecycle", {}),
         "run_images": metadata.get("images") or [metadata.get("stack", {}).get("runImage", {})],
-        "buildpacks": [
-            {**item, **{key: held.get(item["id"], {}).get(item["version"], {}).get(key) for key in ("name", "api")}}
-            for item in metadata.get("buildpacks", [])
-        ],
-        "order": order,
+        "buildpacks": buildpacks,
+        "order": groups,
     }

@@ -49,10 +49,16 @@ def _show(session: Session, found: dict[str, Any], as_json: bool) -> None:
         ("size", size(found["size"])),
         ("stack", found["stack"] or "-"),
         ("run images", "\n".join(image["image"] for image in found["run_images"])),
-        ("buildpacks", "\n".join(f"{item['id']} {item['version']}" for item in found["buildpacks"])),
+        ("buildpacks", "\n".join(_buildpack(item) for item in found["buildpacks"])),
     ]
     rows += [(f"group {number}", _group(group)) for number, group in enumerate(found["order"], 1)]
     session.print(pairs(rows))
+
+
+def _buildpack(item: dict[str, Any]) -> str:
+    """A buildpack's name; of a composite one, each group that it stands for below it."""
+    groups = [f"  = {_group(group)}" for group in item.get("order") or ()]
+    return "\n".join([f"{item['id']} {item['version']}", *groups])
 
 
 def _group(group: dict[str, Any]) -> str:

@@ -6,6 +6,8 @@ import pytest
 
 from lifecycle.builder.config import BadBuilderFile, BuilderDefinition, UnsupportedSource, load_builder
 from lifecycle.builder.share import shared
+from lifecycle.buildpack.descriptor import UnknownBuildpack
+from lifecycle.buildpack.order import CyclicOrder, expand
 
 TEXT = """
 description = "tiny"
@@ -50,13 +52,48 @@ def load(place: Path, text: str = TEXT) -> BuilderDefinition:
     return load_builder(place / "builder.toml")
 
 
-def test_shipped_builder_is_valid_and_orders_python_first() -> None:
+def test_shipped_builder_tries_composites_and_python_first() -> None:
     found = load_builder(shared("builder.toml"))
+    held = {(item.buildpack.id, item.buildpack.version): item.buildpack for item in found.buildpacks}
+    assert all(held[(element.id, element.version)].is_composite for group in found.order for element in group)
+    groups = list(expand(found.order, lambda element: held[(element.id, element.version)]))
+    required = [next(element.id for element in group if not element.optional) for group in groups]
+    assert (required[0], required[-1]) == ("pylife/python", "pylife/procfile")
+    assert all(group[-1].id == "pylife/procfile" for group in groups), "what the Procfile says comes last and wins"
     assert found.stack is not None
-    assert [element.id for element in found.order[0]] == ["pylife/python", "pylife/django", "pylife/procfile"]
-    assert [element.optional for element in found.order[0]] == [False, True, True]
-    assert [element.id for element in found.order[1]] == ["pylife/procfile"]
     assert found.run_images[0].image == found.stack.reference("run").familiar
+
+
+def write_composite(directory: Path, id_: str, *elements: tuple[str, str]) -> None:
+    directory.mkdir()
+    group = "".join(f'[[order.group]]\nid = "{name}"\nversion = "{version}"\n' for name, version in elements)
+    text = f'api = "0.10"\n[buildpack]\nid = "{id_}"\nversion = "0.1.0"\n[[order]]\n{group}'
+    (directory / "buildpack.toml").write_text(text)
+
+
+COMPOSITE = TEXT.replace(
+    "[[order]]", '[[buildpacks]]\nuri = "both"\n[[order]]\ngroup = [{ id = "tiny/both" }]\n[[order]]'
+)
+
+
+def test_a_composite_needs_no_programs_and_stands_for_its_order(place: Path) -> None:
+    write_composite(place / "both", "tiny/both", ("tiny/one", "0.1.0"), ("tiny/two", "0.2.0"))
+    found = load(place, COMPOSITE)
+    assert [item.buildpack.is_composite for item in found.buildpacks] == [True, False, False]
+    assert (found.buildpacks[0].buildpack.targets, found.buildpacks[0].sdk) == ((), None)
+
+
+def test_a_composite_of_what_the_builder_has_not_is_refused_when_the_builder_is_made(place: Path) -> None:
+    write_composite(place / "both", "tiny/both", ("tiny/one", "0.9.0"))
+    with pytest.raises(UnknownBuildpack) as caught:
+        load(place, COMPOSITE)
+    assert "no tiny/one@0.9.0, of which tiny/both@0.1.0 is made" in str(caught.value)
+
+
+def test_a_composite_of_itself_is_refused(place: Path) -> None:
+    write_composite(place / "both", "tiny/both", ("tiny/both", "0.1.0"))
+    with pytest.raises(CyclicOrder, match="tiny/both"):
+        load(place, COMPOSITE)
 
 
 def test_every_part_is_read(place: Path) -> None:
