@@ -72,7 +72,15 @@ class Summary:
     data: dict[str, object] = field(default_factory=dict)
 
 
-Event = StepStarted | StepProgress | StepEnded | Output | Message | Summary
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a build is going to do, told before it does it: ``lines`` for people, ``data`` for the JSON renderer."""
+
+    lines: tuple[str, ...]
+    data: dict[str, object] = field(default_factory=dict)
+
+
+Event = StepStarted | StepProgress | StepEnded | Output | Message | Planned | Summary
 
 
 class Sink(Protocol):

@@ -22,7 +22,7 @@ from lifecycle.buildpack.metadata import LauncherVersion
 from lifecycle.buildpack.order import Lookup, System, with_system
 from lifecycle.buildpack.target import parse_os_release
 from lifecycle.buildpack.tree import BuildRoot
-from lifecycle.events import Message, step
+from lifecycle.events import Message, Planned, step
 from lifecycle.phases.analyze import Analyzed
 from lifecycle.phases.build import Built, build
 from lifecycle.phases.cache import BuildCache, KeptLayer
@@ -133,6 +133,8 @@ def create(
     trees = [Tree(cache.tree_root(layer.tree), at) for at, layer in held.items()]
     with workplace(inputs, trees, engine) as place:
         detected = detect(place.order, place.lookup, place.context, place.runner, engine.sink)
+        outline = detected.outline
+        engine.sink.emit(Planned(outline.lines(), outline.to_data()))
         restoration = _restore(detected, analyzed, cache, held, place, engine)
         built = build(detected.group, detected.plan, place.lookup, place.context, place.runner, engine.sink)
         exported = export(

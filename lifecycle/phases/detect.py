@@ -6,20 +6,24 @@ Source: CNB Platform API, "Detect"; Buildpack API, "Phase #1: Detection".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from lifecycle.buildpack.descriptor import Buildpack, BuildpackStore, GroupElement, Order
 from lifecycle.buildpack.execute import Context, Runner, detect_one
-from lifecycle.buildpack.order import Lookup, expand, verify
+from lifecycle.buildpack.order import Group, Lookup, expand, verify
+from lifecycle.buildpack.outline import Outline
 from lifecycle.buildpack.plan import Plan
-from lifecycle.buildpack.resolve import Detection, Resolution, resolve
+from lifecycle.buildpack.resolve import Detection, Resolution, Verdict, resolve
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message, Sink, step
 
 _GROUP_LIMIT = 1000
 """Groups that are tried before the order counts as hopeless: nested orders can multiply without end."""
+_SURVEY_LIMIT = 32
+"""Groups after the winner that are looked at, to name those that would have fitted too."""
 
 
 class NothingDetected(PylifeError):
@@ -47,11 +51,21 @@ class DetectErrored(NothingDetected):
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """The group that won, its plan, and the story of every group that was tried, the winner last."""
+    """The group that won, its plan, and the story of every group that was tried, the winner last.
+
+    ``others`` names what comes later in the order and would have fitted too: a composite buildpack, or the buildpacks
+    of a group.
+    """
 
     group: tuple[GroupElement, ...]
     plan: Plan
     tried: tuple[Resolution, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def outline(self) -> Outline:
+        """What the buildpacks of the group are going to do."""
+        return Outline.of(self.group, self.tried[-1].detections, self.others)
 
 
 def lookup_in(*stores: BuildpackStore) -> Lookup:
@@ -74,33 +88,78 @@ def detect(order: Order, lookup: Lookup, context: Context, runner: Runner, sink:
     Each buildpack is run once, whatever the number of groups it is in.
     """
     verify(order, lookup)
-    known: dict[GroupElement, Detection] = {}
-    tried: list[Resolution] = []
     with step(sink, "detect", "Detect") as told, ThreadPoolExecutor(8) as pool:
-
-        def run(element: GroupElement) -> Detection:
-            return detect_one(element, lookup(element), context, runner)
-
-        for number, group in enumerate(expand(order, lookup)):
+        detector = _Detector(lookup, context, runner, sink, pool)
+        tried: list[Resolution] = []
+        for number, (position, group) in enumerate(_expand_each(order, lookup)):
             if number >= _GROUP_LIMIT:
                 sink.emit(Message(f"Only the first {_GROUP_LIMIT} groups of the order were tried", "warning"))
                 break
-            alone = [replace(element, optional=False) for element in group]
-            new = [element for element in alone if element not in known]
-            for element, detection in zip(new, pool.map(run, new), strict=True):
-                known[element] = detection
-                _show(detection, sink)
-            resolution = resolve([replace(known[key], element=item) for key, item in zip(alone, group, strict=True)])
+            resolution = detector.resolve(group)
             tried.append(resolution)
             if resolution.passed:
+                others = tuple(detector.others(resolution, order[position + 1 :]))
                 told.detail = ", ".join(str(element) for element in resolution.group)
-                return Detected(resolution.group, resolution.plan, tuple(tried))
+                return Detected(resolution.group, resolution.plan, tuple(tried), others)
     raise _failure(tried)
 
 
-def _show(detection: Detection, sink: Sink) -> None:
-    for line in detection.output:
-        sink.emit(Message(f"[{detection.element.id}] {line}", "debug"))
+def _expand_each(order: Order, lookup: Lookup) -> Iterator[tuple[int, Group]]:
+    """Every group to try, with the position in ``order`` of what it comes from."""
+    for position, entry in enumerate(order):
+        yield from ((position, group) for group in expand((entry,), lookup))
+
+
+class _Detector:
+    """Runs detects, and remembers what came of them."""
+
+    def __init__(self, lookup: Lookup, context: Context, runner: Runner, sink: Sink, pool: ThreadPoolExecutor) -> None:
+        self._lookup = lookup
+        self._context = context
+        self._runner = runner
+        self._sink = sink
+        self._pool = pool
+        self._known: dict[GroupElement, Detection] = {}
+
+    def resolve(self, group: Group) -> Resolution:
+        """What comes of a group, once those of its buildpacks have run that did not before."""
+        self._run(group)
+        return resolve([replace(self._known[_alone(element)], element=element) for element in group])
+
+    def others(self, winner: Resolution, order: Order) -> Iterator[str]:
+        """Those of ``order`` that fit too and bring a buildpack that the winner has not.
+
+        A group's optional buildpacks are run only when the others passed: an order of many languages costs one short
+        process for each.
+        """
+        taken = {element.key for element in winner.group}
+        groups = list(islice(_expand_each(order, self._lookup), _SURVEY_LIMIT))
+        self._run({element: None for _, group in groups for element in group if not element.optional})
+        found: dict[int, str] = {}
+        for position, group in groups:
+            required = [_alone(element) for element in group if not element.optional]
+            new = [element.id for element in required if element.key not in taken]
+            if position in found or not new:
+                continue
+            if all(self._known[item].verdict is Verdict.PASSED for item in required) and self.resolve(group).passed:
+                entry = order[position]
+                found[position] = entry[0].id if len(entry) == 1 else " with ".join(new)
+        return iter(found.values())
+
+    def _run(self, elements: Iterable[GroupElement]) -> None:
+        new = [element for element in map(_alone, elements) if element not in self._known]
+        for element, detection in zip(new, self._pool.map(self._one, new), strict=True):
+            self._known[element] = detection
+            for line in detection.output:
+                self._sink.emit(Message(f"[{element.id}] {line}", "debug"))
+
+    def _one(self, element: GroupElement) -> Detection:
+        return detect_one(element, self._lookup(element), self._context, self._runner)
+
+
+def _alone(element: GroupElement) -> GroupElement:
+    """The element as it is run: whether a group can do without it does not matter."""
+    return replace(element, optional=False)
 
 
 def _failure(tried: Sequence[Resolution]) -> PylifeError:

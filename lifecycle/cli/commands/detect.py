@@ -8,7 +8,7 @@ import click
 
 from lifecycle.cli.command import Session, command, json_flag, registry_flags, setting_flag
 from lifecycle.cli.options import detect_options, env_options, limit_options, parse_detect
-from lifecycle.cli.text import pairs
+from lifecycle.cli.text import pairs, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,32 +37,37 @@ def detect(session: Session, /, **options: object) -> None:
         detected = explain_detect(parse_detect(dict(options)), session.ports)
     except NothingDetected as error:
         if options["as_json"]:
-            session.print_json({"group": [], "plan": [], "tried": _tried(error.tried)})
+            session.print_json({"group": [], "build_plan": [], "plan": None, "tried": _tried(error.tried)})
         elif options["explain"]:
             session.print("\n".join(explain(error.tried)))
         raise
     if options["as_json"]:
         session.print_json(_as_data(detected))
         return
-    lines = [f"{element.id} {element.version}" for element in detected.group]
+    lines = [plain(line) for line in detected.outline.lines()]
     if options["explain"]:
         lines = [*explain(detected.tried), "", *lines]
-    plan = [
+    needs = [
         (entry.name, ", ".join(item.id for item in entry.providers)) for entry in detected.plan.entries if entry.name
     ]
-    if plan and options["explain"]:
-        lines += ["", "Plan (what is needed, who provides it)", pairs(plan, "  ")]
+    if needs and options["explain"]:
+        lines += ["", "Build plan (what is needed, who provides it)", pairs(needs, "  ")]
     session.print("\n".join(lines))
 
 
 def _as_data(detected: Detected) -> dict[str, object]:
+    from lifecycle.buildpack.outline import KEY
+
     return {
         "group": [{"id": element.id, "version": element.version} for element in detected.group],
-        "plan": [
+        "plan": detected.outline.to_data(),
+        "build_plan": [
             {
                 "name": entry.name,
                 "providers": [item.id for item in entry.providers],
-                "requires": [dict(item.metadata) for item in entry.requires],
+                "requires": [
+                    {key: item.metadata[key] for key in item.metadata if key != KEY} for item in entry.requires
+                ],
             }
             for entry in detected.plan.entries
         ],

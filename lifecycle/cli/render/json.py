@@ -1,7 +1,7 @@
 """Progress for programs: one JSON object a line on stderr; the result stays on stdout.
 
 Every object has ``event`` (``step-started``, ``step-progress``, ``step-ended``, ``output``, ``message``,
-``summary``, ``error``, ``note``), ``time`` (seconds since 1970) and the fields of that event.
+``planned``, ``summary``, ``error``, ``note``), ``time`` (seconds since 1970) and the fields of that event.
 """
 
 from __future__ import annotations

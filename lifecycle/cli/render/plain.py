@@ -9,7 +9,7 @@ from typing import TextIO
 
 from lifecycle.cli.text import amount, colours_wanted, ending, error_block, pairs, plain
 from lifecycle.errors import PylifeError
-from lifecycle.events import Event, Message, Output, StepEnded, StepProgress, StepStarted, Summary
+from lifecycle.events import Event, Message, Output, Planned, StepEnded, StepProgress, StepStarted, Summary
 
 _SECONDS_BETWEEN_PROGRESS = 5.0
 
@@ -84,6 +84,8 @@ class PlainRenderer(QuietRenderer):
             case Message(text, level):
                 if level != "debug" or self._verbose:
                     self._write(plain(text) if level == "info" else f"{level}: {plain(text)}")
+            case Planned(lines):
+                self._write("\n".join(f"    {plain(line)}" for line in lines))
             case Summary(title, rows):
                 self._write(f"\n{plain(title)}\n{pairs(rows, '  ')}")
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lifecycle.cli.text import amount, colours_wanted, ending, error_block, pairs, plain
 from lifecycle.errors import PylifeError
-from lifecycle.events import Event, Message, Output, StepEnded, StepProgress, StepStarted, Summary
+from lifecycle.events import Event, Message, Output, Planned, StepEnded, StepProgress, StepStarted, Summary
 
 _COLOURS = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "bright_magenta", "bright_blue")
 _MARKS = {"done": ("✓", "green"), "reused": ("✓", "cyan"), "skipped": ("-", "dim"), "failed": ("✗", "red")}
@@ -61,6 +61,8 @@ class TtyRenderer:
                 case Message(text, level) if level != "debug" or self._verbose:
                     shown = plain(text) if level == "info" else f"{level}: {plain(text)}"
                     self._print(Text(shown, style=_LEVELS[level]))
+                case Planned(lines):
+                    self._print(Text("\n".join(f"  {plain(line)}" for line in lines)))
                 case Summary(title, rows):
                     self.pause()
                     self._print(Text.assemble("\n", (plain(title), "bold"), "\n", pairs(rows, "  ")))
