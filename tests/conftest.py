@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -24,6 +25,10 @@ _PACKAGES = {
 }
 _SETTINGS = ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "CNB_REGISTRY_AUTH", "SOURCE_DATE_EPOCH", "NO_COLOR", "FORCE_COLOR")
 _FOLDERS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
+
+
+# A job that a shell puts into the background ignores Ctrl-C, and so would everything that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
