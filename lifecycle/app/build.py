@@ -22,6 +22,7 @@ from lifecycle.image.places import Place, RegistryPlace, StorePlace, parse_place
 from lifecycle.phases.analyze import RunImage, analyze
 from lifecycle.phases.cache import read_memo
 from lifecycle.phases.inputs import EPOCH, BuildInputs, Engine, ExportOptions, Limits, builder_owner
+from lifecycle.platform.bindings import Binding, digest_of
 from lifecycle.record import dataclass
 from lifecycle.source.descriptor import ProjectDescriptor, find_project_descriptor
 from lifecycle.source.directory import copy_directory, digest_directory
@@ -47,6 +48,7 @@ class DetectRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     descriptor: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    bindings: tuple[Binding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ def _key(
         "run image": f"{run_image.reference} {run_image.name} {run_image.mirrors}",
         "buildpacks": [chosen.entries, chosen.pre, chosen.post],
         "env": {**(project.env if project else {}), **request.detect.env},
+        "bindings": digest_of(request.detect.bindings),
         "network": request.detect.limits.network,
         "process": request.default_process,
         "labels": [dict(request.labels), dict(request.annotations)],
@@ -277,4 +280,5 @@ def _inputs(
         post=chosen.post,
         buildpacks=chosen.directories,
         limits=request.limits,
+        bindings=request.bindings,
     )

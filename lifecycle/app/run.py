@@ -17,9 +17,12 @@ from lifecycle.image import Image
 from lifecycle.image.places import load_image, locate
 from lifecycle.oci import ImageConfig, Platform
 from lifecycle.phases.layout import PROCESS_DIR, process_types
+from lifecycle.platform.bindings import ROOT_VARIABLE, Binding
 from lifecycle.record import dataclass
-from lifecycle.sandbox.spec import Mount, RunSpec
+from lifecycle.sandbox.spec import File, Mount, RunSpec
 
+BINDINGS = "/platform/bindings"
+"""Where a process finds its bindings: the place that buildpacks know, so that one setting fits both."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -65,6 +68,7 @@ class RunRequest:
     host: str = ""
     port: int | None = None
     mounts: tuple[Mount, ...] = ()
+    bindings: tuple[Binding, ...] = ()
     user: str | None = None
     workdir: str | None = None
     network: Literal["host", "none"] = "host"
@@ -98,6 +102,9 @@ def run(request: RunRequest, ports: Ports) -> int:
         with engine.snapshotter.prepare([layer.diff_id for layer in image.layers]) as root:
             inside = BuildRoot(root.path)
             user = resolve_user(request.user or image.config.user, inside)
+            files = tuple(file for item in request.bindings for file in item.placed(BINDINGS, user.uid, user.gid))
+            if not engine.rung.can_mount:
+                _write(files, inside)
             spec = RunSpec(
                 argv=command_line(request, image),
                 root=str(root.path),
@@ -108,6 +115,7 @@ def run(request: RunRequest, ports: Ports) -> int:
                 groups=user.groups,
                 network=request.network,
                 mounts=request.mounts,
+                files=files if engine.rung.can_mount else (),
                 memory=request.memory,
                 timeout=request.timeout,
                 trust_host=False,
@@ -144,6 +152,8 @@ def environment(request: RunRequest, config: ImageConfig, user: User) -> dict[st
         env["TERM"] = os.environ["TERM"]
     if request.port is not None:
         env["PORT"] = str(request.port)
+    if request.bindings:
+        env[ROOT_VARIABLE] = BINDINGS
     return {**env, **request.env}
 
 
@@ -173,6 +183,13 @@ def _records(root: BuildRoot, path: str, fields: int) -> list[Sequence[str]]:
     text = (root.read(path) or b"").decode("utf-8", "replace")
     rows = [line.split(":") for line in text.splitlines() if not line.startswith("#")]
     return [row for row in rows if len(row) >= fields and row[2].isdigit()]
+
+
+def _write(files: Sequence[File], root: BuildRoot) -> None:
+    """Without mounts: put the files into the throw-away root itself."""
+    for file in files:
+        root.make_dirs(file.target.rpartition("/")[0])
+        root.write(file.target, file.content, mode=file.mode, owner=(file.uid, file.gid))
 
 
 def _check_free(host: str, port: int) -> None:

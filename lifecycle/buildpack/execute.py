@@ -75,7 +75,7 @@ class Context:
 
     ``inherited`` is the build image's environment as buildpacks may see it. ``owner`` is the CNB user's (uid, gid), to
     whom the files made for buildpacks are given; None leaves them to whoever runs. ``scratch_dir`` takes the plan
-    files.
+    files. ``variables`` say where the platform has put things, such as bindings.
     """
 
     root: BuildRoot
@@ -89,6 +89,7 @@ class Context:
     scratch_dir: str = "/cnb/plans"
     exec_env: str = ""
     owner: tuple[int, int] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def ineligible(element: GroupElement, buildpack: Buildpack, context: Context) -> Detection | None:
@@ -166,7 +167,7 @@ def _process_environment(
         env = env.with_platform(context.root, context.platform_dir)
     if context.platform_api >= Api(0, 11):
         env = env.with_operator(context.root, context.build_config_dir)
-    own = {"CNB_EXTENSION_DIR" if buildpack.extension else "CNB_BUILDPACK_DIR": buildpack.dir}
+    own = {**context.variables, "CNB_EXTENSION_DIR" if buildpack.extension else "CNB_BUILDPACK_DIR": buildpack.dir}
     if buildpack.api >= _PATH_VARIABLES_API:
         own |= {"CNB_PLATFORM_DIR": context.platform_dir, **paths}
     if buildpack.api >= _TARGET_API:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ from lifecycle.errors import UsageError
 
 if TYPE_CHECKING:
     from lifecycle.app.build import DetectRequest
+    from lifecycle.platform.bindings import Binding
     from lifecycle.sandbox.spec import Mount
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -105,6 +106,24 @@ def parse_volumes(texts: Iterable[str]) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
+binding_option = click.option(
+    "--binding", "bindings", multiple=True, metavar="[NAME=]DIR", help="A service binding (certificates, npmrc, …)."
+)
+
+
+def parse_bindings(texts: Iterable[str], env: Mapping[str, str]) -> tuple[Binding, ...]:
+    """The bindings that were named; raises UsageError when a variable says that they are elsewhere."""
+    from lifecycle.platform.bindings import ROOT_VARIABLE, read_bindings
+
+    found = read_bindings(texts)
+    if found and ROOT_VARIABLE in env:
+        raise UsageError(
+            f"--binding and {ROOT_VARIABLE} are both given",
+            fix=f"Leave {ROOT_VARIABLE} out: it is set to where --binding puts them.",
+        )
+    return found
+
+
 def detect_options(function: F) -> F:
     """What ``pylife build`` and ``pylife detect`` are told alike."""
     options = [
@@ -126,6 +145,7 @@ def detect_options(function: F) -> F:
             "--descriptor", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="project.toml."
         ),
         click.option("--volume", "volumes", multiple=True, metavar="SRC:DST[:ro]", help="Show SRC to the buildpacks."),
+        binding_option,
     ]
     for option in reversed(options):
         function = option(function)
@@ -138,12 +158,14 @@ def parse_detect(options: dict[str, Any]) -> DetectRequest:
     from lifecycle.phases.inputs import Limits
 
     descriptor = options["descriptor"]
+    env = parse_env(options["env"], options["env_file"])
     return DetectRequest(
         app=str(options["app"]),
         builder=options["builder"],
         buildpacks=options["buildpacks"],
         run_image=options["run_image"],
-        env=parse_env(options["env"], options["env_file"]),
+        env=env,
+        bindings=parse_bindings(options["bindings"], env),
         descriptor=Path(descriptor) if descriptor else None,
         limits=Limits(
             network="none" if options["network"] == "none" else "host",

@@ -32,7 +32,10 @@ from lifecycle.phases.inputs import BuildInputs, CannotWrite, Engine, ExportOpti
 from lifecycle.phases.layout import Layout, Owner
 from lifecycle.phases.restore import Restoration, choose, write_metadata
 from lifecycle.phases.runner import SandboxRunner
+from lifecycle.platform.bindings import ROOT_VARIABLE, secrets_of
 from lifecycle.platform.files import load_order
+from lifecycle.sandbox import Rung
+from lifecycle.sandbox.spec import File
 from lifecycle.snapshot import Root, Tree
 from lifecycle.snapshot.copying import Stamp, stamps
 
@@ -108,7 +111,8 @@ def workplace(inputs: BuildInputs, trees: Sequence[Tree], engine: Engine) -> Ite
             BuildpackStore(Path(inside.host("/cnb/extensions")), "/cnb/extensions", extension=True),
         )
         order = _order(inputs, inside, stores[0])
-        runner = SandboxRunner(engine.sandbox, root.path, owner, inputs.limits)
+        files = _bindings(inputs, inside, layout, owner, engine.rung)
+        runner = SandboxRunner(engine.sandbox, root.path, owner, inputs.limits, files, _mask(inputs))
         yield Workplace(root, content, stamps(str(app)), context, runner, lookup_in(*stores), order, owner)
     finally:
         root.close()
@@ -207,7 +211,36 @@ def _context(inputs: BuildInputs, root: BuildRoot, layout: Layout, owner: Owner)
         build_config_dir=layout.build_config,
         exec_env=inputs.exec_env,
         owner=owner.chown,
+        variables=_variables(inputs, layout),
     )
+
+
+def _variables(inputs: BuildInputs, layout: Layout) -> dict[str, str]:
+    """Where the bindings are, when there are any: those that were named, or a volume in their place."""
+    place = f"{layout.platform}/bindings"
+    mounted = any(f"{mount.target}/".startswith(f"{place}/") for mount in inputs.limits.mounts)
+    return {ROOT_VARIABLE: place} if inputs.bindings or mounted else {}
+
+
+def _bindings(inputs: BuildInputs, root: BuildRoot, layout: Layout, owner: Owner, rung: Rung) -> tuple[File, ...]:
+    """The files of the bindings, to be mounted by each run; without mounts they are in the root already."""
+    place = f"{layout.platform}/bindings"
+    files = tuple(file for binding in inputs.bindings for file in binding.placed(place, owner.uid, owner.gid))
+    if rung.can_mount:
+        return files
+    for file in files:
+        root.make_dirs(file.target.rpartition("/")[0])
+        root.write(file.target, file.content, mode=file.mode, owner=owner.chown)
+    return ()
+
+
+def _mask(inputs: BuildInputs) -> Callable[[str], str] | None:
+    """What hides the secrets of the bindings in output."""
+    if not inputs.bindings:
+        return None
+    from lifecycle.dockerfile.running.secrets import Mask
+
+    return Mask(secrets_of(inputs.bindings))
 
 
 def _home(root: BuildRoot, uid: int) -> str:

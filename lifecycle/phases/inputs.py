@@ -16,6 +16,7 @@ from lifecycle.phases.layout import Layout, Owner
 if TYPE_CHECKING:
     from lifecycle.buildpack.target import BaseTarget
     from lifecycle.image import Image
+    from lifecycle.platform.bindings import Binding
     from lifecycle.sandbox import Mount, Rung, Sandbox
     from lifecycle.snapshot import Snapshotter
     from lifecycle.store import LocalStore
@@ -76,6 +77,7 @@ class BuildInputs:
     post: tuple[str, ...] = ()
     buildpacks: tuple[tuple[str, Path], ...] = ()
     limits: Limits = field(default_factory=Limits)
+    bindings: tuple[Binding, ...] = ()
     platform_api: Api = PLATFORM_API
     exec_env: str = "production"
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from lifecycle.cli.command import Session, command, platform_flag, registry_flags, setting_flag
-from lifecycle.cli.options import env_options, limit_options, parse_env, parse_memory, parse_volumes
+from lifecycle.cli.options import (
+    binding_option,
+    env_options,
+    limit_options,
+    parse_bindings,
+    parse_env,
+    parse_memory,
+    parse_volumes,
+)
 from lifecycle.errors import UsageError
 
 
@@ -23,6 +31,7 @@ from lifecycle.errors import UsageError
 @click.option("-p", "--port", metavar="[HOST:]PORT", help="Set the process's $PORT; it is reachable there.")
 @env_options
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SRC:DST[:ro]", help="Show SRC of the host as DST.")
+@binding_option
 @click.option("--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entrypoint.")
 @click.option("-u", "--user", metavar="USER[:GROUP]", help="Run as this user of the image.")
 @click.option("-w", "--workdir", metavar="DIR", help="Start in this directory of the image.")
@@ -39,6 +48,7 @@ def run(
     env: tuple[str, ...],
     env_file: tuple[str, ...],
     volumes: tuple[str, ...],
+    bindings: tuple[str, ...],
     entrypoint: str | None,
     user: str | None,
     workdir: str | None,
@@ -64,15 +74,17 @@ def run(
     from lifecycle.oci import Platform
 
     host, number = _parse_port(port)
+    variables = parse_env(env, env_file)
     request = RunRequest(
         name=name,
         process=process,
         args=tuple(args),
         entrypoint=entrypoint,
-        env=parse_env(env, env_file),
+        env=variables,
         host=host,
         port=number,
         mounts=parse_volumes(volumes),
+        bindings=parse_bindings(bindings, variables),
         user=user,
         workdir=workdir,
         network="none" if network == "none" else "host",
