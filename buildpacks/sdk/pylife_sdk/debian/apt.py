@@ -1,0 +1,222 @@
+"""apt-get as an ordinary user: lists, archives and a status of its own; sources and keys as the image has them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
+
+from pylife_sdk.cache import Cache, open_cache
+from pylife_sdk.context import Build, write_file
+from pylife_sdk.debian.failures import explain, fail_offline
+from pylife_sdk.debian.status import base_status
+from pylife_sdk.output import fail, note, warn
+from pylife_sdk.process import Ran, run
+from pylife_sdk.sbom import Component
+from pylife_sdk.tree import digest
+
+FRESH = 24 * 3600
+"""Seconds for which lists of packages are taken as they are."""
+_URI = re.compile(r"'(?P<uri>[^']*)' (?P<file>\S+) (?P<size>\d+) (?P<hash>\S*)$", re.M)
+
+
+class Package:
+    """A fetched package; ``archive`` is the path of its .deb."""
+
+    __slots__ = ("arch", "archive", "name", "sha256", "version")
+
+    def __init__(self, name: str, version: str, arch: str, archive: str, sha256: str) -> None:
+        self.name, self.version, self.arch, self.archive, self.sha256 = name, version, arch, archive, sha256
+
+    def component(self) -> Component:
+        """The package in an SBOM."""
+        version = quote(self.version, safe=".~-")
+        return Component(self.name, self.version, f"pkg:deb/debian/{self.name}@{version}?arch={self.arch}")
+
+
+class Apt:
+    """apt-get with directories of its own. ``run_image_known`` says whether the run image's packages are left out."""
+
+    __slots__ = ("_cache", "_config", "_env", "_home", "run_image_known")
+
+    def __init__(self, cache: Cache, context: Build) -> None:
+        self._cache, self._home = cache, cache.path
+        self._env = {**context.env, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+        status, self.run_image_known = base_status()
+        self._config = self._configure(status)
+
+    def candidate(self, package: str) -> str | None:
+        """The version that would be installed, None when the lists have no such package."""
+        with self._cache.locked():
+            self._update()
+            ran = self._apt("apt-cache", "policy", package)
+        match = re.search(r"^ +Candidate: (.*)$", ran.output, re.M)
+        return match[1] if match and match[1] != "(none)" else None
+
+    def names(self) -> list[str]:
+        """All package names that the lists have."""
+        with self._cache.locked():
+            return self._apt("apt-cache", "pkgnames").output.split()
+
+    def fetch(self, packages: Sequence[str], *, asked_at: Callable[[str], str] = str) -> list[Package]:
+        """The packages and all that they need beyond what is there already, in the cache, sorted by name.
+
+        A package is written as apt-get has it (name, name=version) or is the path of a .deb. ``asked_at`` says where
+        the user wrote a package, for messages. Raises ``Failure`` apt.*.
+        """
+        with self._cache.locked():
+            self._update()
+            planned, ran = self._plan(packages)
+            if ran.code:
+                explain(ran.output, packages, self._names, asked_at)
+            missing = [name for name, sha256 in planned.items() if not self._has(name, sha256)]
+            if missing:
+                note(f"Fetching {len(missing)} of {len(planned)} packages.")
+                planned = self._download(packages, planned, asked_at)
+            return sorted((self._describe(name, sha) for name, sha in planned.items()), key=lambda each: each.name)
+
+    def _download(
+        self, packages: Sequence[str], planned: dict[str, str], asked_at: Callable[[str], str]
+    ) -> dict[str, str]:
+        ran = self._apt("apt-get", "install", "--download-only", "-y", *packages)
+        if ran.code and re.search(r"\b404\b", ran.output):
+            note("The lists of packages name files that are no longer there: fetching them again.")
+            self._update(force=True)
+            planned, ran = self._plan(packages)
+            if not ran.code:
+                ran = self._apt("apt-get", "install", "--download-only", "-y", *packages)
+        if ran.code:
+            explain(ran.output, packages, self._names, asked_at)
+        for name, sha256 in planned.items():
+            if not self._has(name, sha256):
+                fail(
+                    "apt.checksum-mismatch",
+                    f"{name} is not what the signed list of packages promises.",
+                    found=f"promised: {sha256}\n{ran.tail}",
+                    fix="A proxy or a mirror between here and Debian changes packages: ask who runs it; build again.",
+                )
+        return planned
+
+    def _plan(self, packages: Sequence[str]) -> tuple[dict[str, str], Ran]:
+        """File name → "SHA256:…" of all packages that would be unpacked."""
+        empty = os.path.join(self._home, "none")
+        os.makedirs(os.path.join(empty, "partial"), exist_ok=True)
+        options = ["-o", f"Dir::Cache::archives={empty}/", "--print-uris", "-qq", "-y"]
+        ran = self._apt("apt-get", "install", *options, *packages)
+        return {match["file"]: match["hash"] for match in _URI.finditer(ran.output)}, ran
+
+    def _has(self, name: str, promised: str) -> bool:
+        path = os.path.join(self._home, "archives", name)
+        if not os.path.exists(path):
+            return False
+        algorithm, _, hexdigest = promised.partition(":")
+        if _hash(path, algorithm.lower()) == hexdigest.lower():
+            return True
+        note(f"{name} in the cache is damaged: fetching it again.")
+        os.remove(path)
+        return False
+
+    def _describe(self, name: str, promised: str) -> Package:
+        path = os.path.join(self._home, "archives", name)
+        fields = ("Package", "Version", "Architecture")
+        ran = run(["dpkg-deb", "-f", path, *fields], env=self._env, cwd=self._home, show=None)
+        if ran.code:
+            fail(
+                "apt.bad-package",
+                f"{name} is no Debian package.",
+                found=ran.tail,
+                fix="Name a package that is whole: dpkg-deb -I FILE shows what is in it.",
+            )
+        values = dict(line.split(": ", 1) for line in ran.output.splitlines() if ": " in line)
+        name, version, arch = (values.get(field, "") for field in fields)
+        return Package(name, version, arch, path, promised.partition(":")[2])
+
+    def _names(self) -> list[str]:
+        return self._apt("apt-cache", "pkgnames").output.split()
+
+    def _update(self, *, force: bool = False) -> None:
+        """Fetches the lists of packages if they are older than a day; older ones do where there is no network."""
+        stamp = os.path.join(self._home, "updated")
+        age = time.time() - os.stat(stamp).st_mtime if os.path.exists(stamp) else None
+        if age is not None and age < FRESH and not force:
+            return
+        note("Fetching the lists of Debian packages.")
+        ran = self._apt("apt-get", "update", "--error-on=any")
+        if not ran.code:
+            write_file(stamp, "")
+            return
+        if age is None or force:
+            fail_offline(ran.output)
+            explain(ran.output, [], list, str)
+        reason = next((line for line in ran.output.splitlines() if line.startswith(("E:", "W:"))), "")
+        warn(
+            f"The lists of Debian packages could not be renewed, {int(age // 3600)} hours old ones are used.\n{reason}"
+        )
+
+    def _apt(self, program: str, *arguments: str) -> Ran:
+        if shutil.which(program, path=self._env.get("PATH")) is None:
+            fail(
+                "apt.unavailable",
+                "The build image has no apt-get, which fetches Debian packages.",
+                found=f"no {program} on PATH={self._env.get('PATH', '')}",
+                fix="Use a builder on Debian or Ubuntu, such as pylife's default builder.",
+            )
+        return run([program, "-c", self._config, *arguments], env=self._env, cwd=self._home, show=None)
+
+    def _configure(self, status: str) -> str:
+        """Writes apt's configuration; its path. Nothing of the image is written to."""
+        home = self._home
+        for folder in ("lists/partial", "archives/partial", "log"):
+            os.makedirs(os.path.join(home, folder), exist_ok=True)
+        name = f"status-{digest([status.encode()])[:16]}"
+        if not os.path.exists(os.path.join(home, name)):
+            write_file(os.path.join(home, name), status)
+        certificates = self._env.get("SSL_CERT_FILE", "")
+        lines = [
+            f'Dir::State "{home}/";',
+            f'Dir::State::lists "{home}/lists/";',
+            f'Dir::State::status "{home}/{name}";',
+            f'Dir::State::extended_states "{home}/extended_states";',
+            f'Dir::Cache "{home}/";',
+            f'Dir::Cache::archives "{home}/archives/";',
+            f'Dir::Cache::pkgcache "{home}/pkgcache.bin";',
+            f'Dir::Cache::srcpkgcache "{home}/srcpkgcache.bin";',
+            f'Dir::Log "{home}/log/";',
+            'APT::Install-Recommends "false";',
+            'APT::Install-Suggests "false";',
+            'APT::Get::AllowUnauthenticated "false";',
+            'APT::Sandbox::User "";',
+            'APT::Keep-Downloaded-Packages "true";',
+            'APT::Update::Post-Invoke-Success "";',
+            'Acquire::Languages "none";',
+            'Acquire::Retries "1";',
+            'Debug::NoLocking "true";',  # the cache's own lock covers more than apt's
+            *([f'Acquire::https::CaInfo "{certificates}";'] if certificates else []),
+            "#clear APT::Update::Pre-Invoke;",
+            "#clear APT::Update::Post-Invoke;",
+            "#clear APT::Update::Post-Invoke-Success;",
+        ]
+        path = os.path.join(home, f"{name}.conf")
+        write_file(path, "\n".join(lines) + "\n")
+        return path
+
+
+def open_apt(context: Build) -> Apt:
+    """apt-get with a cache of its own: shared between apps where there is a place for that."""
+    return Apt(open_cache(context, "apt", {"distro": _distro(), "arch": os.uname().machine, "format": "1"}), context)
+
+
+def _distro() -> str:
+    with open("/etc/os-release", encoding="utf-8") as file:
+        fields = dict(line.strip().partition("=")[::2] for line in file)
+    return f"{fields.get('ID', 'linux')}{fields.get('VERSION_ID', '')}".replace('"', "")
+
+
+def _hash(path: str, algorithm: str) -> str:
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm or "sha256").hexdigest()
