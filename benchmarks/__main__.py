@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import dockerfiles, layers, rebuild, steps
+from benchmarks import dockerfiles, languages, layers, rebuild, steps
 from benchmarks.servers import Registry
 
 Command = Callable[[], Sequence[str] | str]
@@ -59,9 +59,9 @@ def run(contest: Contest) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
-        "--only", choices=["layers", "rebuild", "dockerfiles", "steps"], help="which part (default: all)"
+        "--only", choices=["layers", "rebuild", "languages", "dockerfiles", "steps"], help="which part (default: all)"
     )
-    only = parser.parse_args().only or "layers rebuild dockerfiles steps"
+    only = parser.parse_args().only or "layers rebuild languages dockerfiles steps"
     for tool in ("buildah", "skopeo", "tar", "gzip", "curl", "docker-registry"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed: make setup-test installs what the benchmarks compare with")
@@ -71,6 +71,9 @@ def main() -> None:
                 run(Contest(*contest))
         if "rebuild" in only:
             rebuild.show(Path(place) / "rebuild", registry.host)
+        if "languages" in only:
+            for contest in languages.contests(Path(place) / "languages"):
+                run(Contest(*contest))
         if "dockerfiles" in only:
             for contest in dockerfiles.contests(Path(place) / "dockerfiles"):
                 run(Contest(*contest))

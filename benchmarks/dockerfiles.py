@@ -92,10 +92,8 @@ def _home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pylife"
 
 
-def contests(place: Path) -> list[tuple[Any, ...]]:
-    """(title, ours, peers) for each job."""
-    place.mkdir()
-    subprocess.run([_PYLIFE, "stack", "create", "-q"], check=True, stdout=subprocess.DEVNULL)
+def peer_base(place: Path) -> None:
+    """Give Buildah the build image of the default stack, as ``localhost/pylife-bench-base``."""
     base = place / "base.tar"
     subprocess.run([_PYLIFE, "copy", "-q", _BASE, f"oci-archive:{base}"], check=True, stdout=subprocess.DEVNULL)
     image = subprocess.run(
@@ -103,6 +101,13 @@ def contests(place: Path) -> list[tuple[Any, ...]]:
     ).stdout.strip()
     subprocess.run(["buildah", "tag", image, _PEER_BASE], check=True)
     base.unlink()
+
+
+def contests(place: Path) -> list[tuple[Any, ...]]:
+    """(title, ours, peers) for each job."""
+    place.mkdir()
+    subprocess.run([_PYLIFE, "stack", "create", "-q"], check=True, stdout=subprocess.DEVNULL)
+    peer_base(place)
 
     ten = Project(place, "ten", "FROM {base}\n" + "RUN true\n" * 10)
     app = _app(place)
