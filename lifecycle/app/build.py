@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -132,6 +133,7 @@ def _build_anew(
 ) -> tuple[Image, Created]:
     """Open the engine and run the phases."""
     from lifecycle.app.engine import open_engine, scratch
+    from lifecycle.app.shared_cache import open_shared
     from lifecycle.phases.cache import BuildCache
     from lifecycle.phases.create import create
 
@@ -148,7 +150,13 @@ def _build_anew(
             ports.registry.check_push(target.ref)
         analyzed = analyze(run_image, find_previous(request.previous_image, place, ports))
         directory = work / "cache" if request.no_cache else _cache_directory(request, place, ports)
+        shared = (
+            nullcontext(None)
+            if request.no_cache or request.clear_cache
+            else open_shared(ports, engine.rung, builder_owner(builder, engine.rung))
+        )
         with (
+            shared as downloads,
             BuildCache(directory, _repository(place)) as cache,
             choose_buildpacks(request.detect.buildpacks, project, source) as chosen,
         ):
@@ -163,7 +171,7 @@ def _build_anew(
                 sbom_dir=request.sbom_dir,
                 lifecycle_version=builder.config.labels.get("io.buildpacks.lifecycle.version", ""),
             )
-            inputs = _inputs(request.detect, source, builder, analyzed.target, project, chosen, engine)
+            inputs = _inputs(request.detect, source, builder, analyzed.target, project, chosen, engine, downloads)
             created = create(
                 inputs,
                 options,
@@ -267,6 +275,7 @@ def _inputs(
     project: ProjectDescriptor | None,
     chosen: Chosen,
     engine: Engine,
+    downloads: Path | None = None,
 ) -> BuildInputs:
     taken = project.filter if project else EVERYTHING
     owner = builder_owner(builder, engine.rung)
@@ -281,4 +290,5 @@ def _inputs(
         buildpacks=chosen.directories,
         limits=request.limits,
         bindings=request.bindings,
+        shared_cache=downloads,
     )

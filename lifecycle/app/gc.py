@@ -83,6 +83,19 @@ def _from_caches(ports: Ports) -> list[Freed]:
     return [Freed("build caches", count, max(_free(ports) - before, 0))]
 
 
+def _from_shared(ports: Ports) -> list[Freed]:
+    """Downloads of package managers that no build has used in a month, or that are more than is kept."""
+    if not (ports.caches / "shared").is_dir():
+        return []
+    from lifecycle.app.engine import enter_rung
+    from lifecycle.app.shared_cache import collect_shared
+
+    enter_rung(ports)  # trees of lent ids can only be removed inside the namespace
+    before = _free(ports)
+    count = collect_shared(ports)
+    return [Freed("shared downloads", count, max(_free(ports) - before, 0))] if count else []
+
+
 def _from_remotes(ports: Ports) -> list[Freed]:
     """Downloads and clones that no build has asked for in a week."""
     from lifecycle.source.forget import forget_remotes
@@ -98,6 +111,7 @@ COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (
     _from_store,
     _from_snapshots,
     _from_caches,
+    _from_shared,
     _from_remotes,
 )
 

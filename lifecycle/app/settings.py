@@ -22,6 +22,7 @@ T = TypeVar("T")
 PROGRESS = ("auto", "tty", "plain", "json")
 ISOLATION = ("auto", "userns", "mountns", "chroot")
 _DEFAULT_REGISTRY = "docker.io"
+_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]+")
 
 
@@ -42,6 +43,7 @@ class Settings:
     isolation: Value[str]
     builder: Value[str | None]
     compression: Value[str]
+    cache_namespace: Value[str]
     ca_file: Value[tuple[Path, ...]]
     insecure_registry: Value[tuple[str, ...]]
     registry_mirror: Value[Mapping[str, tuple[str, ...]]]
@@ -73,6 +75,13 @@ def _text(raw: object) -> str:
     if not isinstance(raw, str) or not raw:
         raise _Wrong("it must be a non-empty string")
     return raw
+
+
+def _namespace(raw: object) -> str:
+    text = _text(raw)
+    if not _NAMESPACE.fullmatch(text):
+        raise _Wrong("it may hold small letters, digits, '.', '_' and '-', and begins with a letter or digit")
+    return text
 
 
 def _path(raw: object) -> Path:
@@ -158,6 +167,7 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
     "isolation": _one_of(*ISOLATION),
     "builder": _text,
     "compression": _text,
+    "cache_namespace": _namespace,
     "ca_file": _paths,
     "insecure_registry": _hosts,
     "registry_mirror": _mirrors,
@@ -173,6 +183,7 @@ def _defaults(environ: Mapping[str, str]) -> dict[str, Value[Any]]:
         "isolation": Value("auto"),
         "builder": Value(None),
         "compression": Value("gzip"),
+        "cache_namespace": Value("default"),
         "ca_file": Value(()),
         "insecure_registry": Value(()),
         "registry_mirror": Value({}),

@@ -188,7 +188,10 @@ def command(*, examples: Sequence[str], early: bool = False, **attributes: Any) 
     return decorate
 
 
-SETTING_FLAGS = ("insecure_registry", "registry_mirror", "registry_map", "ca_file", "compression", "isolation")
+SETTING_FLAGS = (
+    *("insecure_registry", "registry_mirror", "registry_map", "ca_file", "compression", "isolation"),
+    "cache_namespace",
+)
 
 
 def setting_flag(*names: str) -> Callable[[F], F]:
@@ -217,6 +220,11 @@ def setting_flag(*names: str) -> Callable[[F], F]:
             "--isolation",
             type=click.Choice(["auto", "userns", "mountns", "chroot"]),
             help="Which kind of sandbox to use (default: the best that this host allows).",
+        ),
+        "cache_namespace": click.option(
+            "--cache-namespace",
+            metavar="NAME|off",
+            help="Share downloads with builds of this namespace only, or with none (default: default).",
         ),
     }
 

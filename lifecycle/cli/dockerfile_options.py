@@ -59,6 +59,7 @@ BUILDPACK_ONLY: Mapping[str, str] = {
     "previous_image": "--previous-image",
     "cache": "--cache",
     "clear_cache": "--clear-cache",
+    "cache_namespace": "--cache-namespace",
     "report": "--report",
     "sbom_output_dir": "--sbom-output-dir",
 }
@@ -71,6 +72,7 @@ _FIXES = {
     "bindings": "Use --secret id=NAME,src=FILE with RUN --mount=type=secret,id=NAME.",
     "run_image": "The base of a Dockerfile's image is in its FROM.",
     "cache": "Use --cache-to and --cache-from with type=local.",
+    "cache_namespace": "What RUN --mount=type=cache keeps is named by its id: use another id for others.",
     "clear_cache": "Use --no-cache.",
 }
 

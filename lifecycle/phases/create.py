@@ -35,9 +35,12 @@ from lifecycle.phases.runner import SandboxRunner
 from lifecycle.platform.bindings import ROOT_VARIABLE, secrets_of
 from lifecycle.platform.files import load_order
 from lifecycle.sandbox import Rung
-from lifecycle.sandbox.spec import File
+from lifecycle.sandbox.spec import File, Mount
 from lifecycle.snapshot import Root, Tree
 from lifecycle.snapshot.copying import Stamp, stamps
+
+SHARED_CACHE_VARIABLE = "PYLIFE_SHARED_CACHE"
+"""Tells bin/build where the downloads are that builds share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,8 @@ def create(
         outline = detected.outline
         engine.sink.emit(Planned(outline.lines(), outline.to_data()))
         restoration = _restore(detected, analyzed, cache, held, place, engine)
-        built = build(detected.group, detected.plan, place.lookup, place.context, place.runner, engine.sink)
+        context, runner = _with_shared_cache(inputs, place, engine.layout)
+        built = build(detected.group, detected.plan, place.lookup, context, runner, engine.sink)
         exported = export(
             ExportInputs(
                 built=built,
@@ -220,6 +224,15 @@ def _variables(inputs: BuildInputs, layout: Layout) -> dict[str, str]:
     place = f"{layout.platform}/bindings"
     mounted = any(f"{mount.target}/".startswith(f"{place}/") for mount in inputs.limits.mounts)
     return {ROOT_VARIABLE: place} if inputs.bindings or mounted else {}
+
+
+def _with_shared_cache(inputs: BuildInputs, place: Workplace, layout: Layout) -> tuple[Context, SandboxRunner]:
+    """What bin/build gets beside what bin/detect got: the downloads that builds share, where there are any."""
+    if inputs.shared_cache is None:
+        return place.context, place.runner
+    mount = Mount(str(inputs.shared_cache), layout.shared_cache, options=("nosuid", "nodev"))
+    variables = {**place.context.variables, SHARED_CACHE_VARIABLE: layout.shared_cache}
+    return replace(place.context, variables=variables), place.runner.with_mounts([mount])
 
 
 def _bindings(inputs: BuildInputs, root: BuildRoot, layout: Layout, owner: Owner, rung: Rung) -> tuple[File, ...]:

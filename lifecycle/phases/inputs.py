@@ -66,6 +66,7 @@ class BuildInputs:
 
     ``chosen`` are the buildpacks of the one group the user asked for (``ID`` or ``ID@VERSION``), empty for the
     builder's order; ``pre`` and ``post`` go around every group; ``buildpacks`` are host directories of more of them.
+    ``shared_cache`` is where the host keeps downloads for all builds; only bin/build sees it.
     """
 
     builder: Image
@@ -78,6 +79,7 @@ class BuildInputs:
     buildpacks: tuple[tuple[str, Path], ...] = ()
     limits: Limits = field(default_factory=Limits)
     bindings: tuple[Binding, ...] = ()
+    shared_cache: Path | None = None
     platform_api: Api = PLATFORM_API
     exec_env: str = "production"
 

@@ -26,6 +26,7 @@ class Layout:
     platform: str = "/platform"
     buildpacks: str = "/cnb/buildpacks"
     build_config: str = "/cnb/build-config"
+    shared_cache: str = "/cnb/shared-cache"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def open_cache(build: Build, name: str, key: Mapping[str, str]) -> Cache:
     if shared and os.access(shared, os.W_OK | os.X_OK):
         path = os.path.join(shared, "-".join([name, *(f"{key[part]}" for part in sorted(key))]).replace("/", "_"))
         os.makedirs(path, exist_ok=True)
+        os.utime(path)  # what has a recent time is in use: the platform forgets what is not
         return Cache(path, shared=True)
     layer = open_layer(build, name, cache=True)
     if layer.stale(key):

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 )
 @limit_options
 @registry_flags
-@setting_flag("compression", "isolation")
+@setting_flag("compression", "isolation", "cache_namespace")
 def build(session: Session, /, **options: object) -> None:
     """Build an image from source code with buildpacks, or from a Dockerfile, without a daemon.
 
