@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pylife_sdk.cache import Cache, open_cache
 from pylife_sdk.context import Build, write_file
 from pylife_sdk.debian.failures import explain, fail_offline
-from pylife_sdk.debian.status import base_status
+from pylife_sdk.debian.status import base_status, knows_run_image
 from pylife_sdk.output import fail, note, warn
 from pylife_sdk.process import Ran, run
 from pylife_sdk.sbom import Component
@@ -38,15 +38,15 @@ class Package:
 
 
 class Apt:
-    """apt-get with directories of its own. ``run_image_known`` says whether the run image's packages are left out."""
+    """apt-get with directories of its own. ``complete`` says that it takes all but essential packages for missing."""
 
-    __slots__ = ("_cache", "_config", "_env", "_home", "run_image_known")
+    __slots__ = ("_cache", "_config", "_env", "_home", "complete")
 
-    def __init__(self, cache: Cache, context: Build) -> None:
+    def __init__(self, cache: Cache, context: Build, complete: bool) -> None:
         self._cache, self._home = cache, cache.path
         self._env = {**context.env, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-        status, self.run_image_known = base_status()
-        self._config = self._configure(status)
+        self.complete = complete or not knows_run_image()
+        self._config = self._configure(base_status(complete=complete))
 
     def candidate(self, package: str) -> str | None:
         """The version that would be installed, None when the lists have no such package."""
@@ -189,10 +189,12 @@ class Apt:
             'APT::Install-Suggests "false";',
             'APT::Get::AllowUnauthenticated "false";',
             'APT::Sandbox::User "";',
+            'Acquire::ForceHash "sha256";',  # what --print-uris prints
             'APT::Keep-Downloaded-Packages "true";',
             'APT::Update::Post-Invoke-Success "";',
             'Acquire::Languages "none";',
             'Acquire::Retries "1";',
+            'Acquire::ForceHash "SHA256";',  # --print-uris names the MD5 sum otherwise
             'Debug::NoLocking "true";',  # the cache's own lock covers more than apt's
             *([f'Acquire::https::CaInfo "{certificates}";'] if certificates else []),
             "#clear APT::Update::Pre-Invoke;",
@@ -204,9 +206,13 @@ class Apt:
         return path
 
 
-def open_apt(context: Build) -> Apt:
-    """apt-get with a cache of its own: shared between apps where there is a place for that."""
-    return Apt(open_cache(context, "apt", {"distro": _distro(), "arch": os.uname().machine, "format": "1"}), context)
+def open_apt(context: Build, *, complete: bool = False) -> Apt:
+    """apt-get with a cache of its own: shared between apps where there is a place for that.
+
+    ``complete`` counts on no package of the run image that is not essential.
+    """
+    cache = open_cache(context, "apt", {"distro": _distro(), "arch": os.uname().machine, "format": "1"})
+    return Apt(cache, context, complete)
 
 
 def _distro() -> str:
