@@ -87,6 +87,8 @@ class StackDefinition:
         """A hash of all that decides what the image is, except the package versions and where they come from."""
         data = asdict(self)
         del data["mirror"], data["run" if kind == "build" else "build"]
+        if kind == "build":
+            data["run_packages"] = self.run.packages  # a build image says what its run image has
         text = json.dumps({"format": FORMAT, "kind": kind, **data}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

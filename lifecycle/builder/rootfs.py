@@ -1,6 +1,6 @@
 """From the tree that mmdebstrap made to the members of a layer: the same packages, the same bytes.
 
-What belongs to one machine or one moment is left out, times are fixed, and the CNB user and the package list put in.
+What belongs to one machine or one moment is left out, times are fixed, and the CNB user and lists of packages put in.
 """
 
 from __future__ import annotations
@@ -16,14 +16,24 @@ from lifecycle.archive import EPOCH_1980, Entry, Kind, Member
 from lifecycle.builder.definition import BadStack, User
 
 PACKAGE_LIST = b"usr/share/pylife/packages.json"
+RUN_PACKAGES = b"usr/share/pylife/run-packages"
+"""In a build image: the packages that its run image was asked to have beside the essential ones, one a line."""
 _SHADOW_DAY = b"3652"  # 1980-01-01, in days
 _STATUS = b"var/lib/dpkg/status"
+_PASSWORD = re.compile(rb"(?<=://)[^/\s@]+@")
 
 
 def rootfs_members(
-    archive: Iterable[tuple[Entry, BinaryIO]], user: User, drop: Sequence[str], packages: dict[str, str]
+    archive: Iterable[tuple[Entry, BinaryIO]],
+    user: User,
+    drop: Sequence[str],
+    packages: dict[str, str],
+    run_packages: Sequence[str] = (),
 ) -> Iterator[Member]:
-    """The members of the layer, in the order of ``archive``; ``packages`` is filled with name → version on the way."""
+    """The members of the layer, in the order of ``archive``; ``packages`` is filled with name → version on the way.
+
+    ``run_packages`` are those of the run image, if this is the build image beside one.
+    """
     dropped = _matcher(drop)
     gone: set[bytes] = set()
     for entry, stream in archive:
@@ -50,7 +60,7 @@ def rootfs_members(
             yield entry, data
         else:
             yield entry, lambda stream=stream: stream  # type: ignore[misc]
-    yield from _own(user, packages)
+    yield from _own(user, packages, run_packages)
 
 
 def _matcher(patterns: Iterable[str]) -> Callable[[bytes], object]:
@@ -59,7 +69,9 @@ def _matcher(patterns: Iterable[str]) -> Callable[[bytes], object]:
 
 
 def _edited(name: bytes, user: User) -> Callable[[bytes], bytes] | None:
-    """How the file ``name`` is changed so that the CNB user exists; None when it stays as it is."""
+    """How the file ``name`` is changed so that the CNB user exists and no password does; None when it stays."""
+    if name == b"etc/apt/sources.list" or name.startswith(b"etc/apt/sources.list.d/"):
+        return lambda data: _PASSWORD.sub(b"", data)
     person, group = user.name.encode(), user.name.encode()
     uid, gid, home = b"%d" % user.uid, b"%d" % user.gid, user.home.encode()
     lines = {
@@ -90,10 +102,13 @@ def installed(status: bytes) -> dict[str, str]:
     return dict(sorted(packages.items()))
 
 
-def _own(user: User, packages: dict[str, str]) -> Iterator[Member]:
-    """What the distribution does not bring: the user's home, and the list of packages."""
+def _own(user: User, packages: dict[str, str], run_packages: Sequence[str]) -> Iterator[Member]:
+    """What the distribution does not bring: the user's home, and the lists of packages."""
     home = user.home.strip("/").encode()
     yield Entry(home, Kind.DIR, 0o755, user.uid, user.gid), None
     data = json.dumps(packages, indent=0, sort_keys=True).encode() + b"\n"
     yield Entry(PACKAGE_LIST.rpartition(b"/")[0], Kind.DIR, 0o755), None
     yield Entry(PACKAGE_LIST, Kind.FILE, 0o644, size=len(data)), data
+    if run_packages:
+        names = "".join(f"{name}\n" for name in run_packages).encode()
+        yield Entry(RUN_PACKAGES, Kind.FILE, 0o644, size=len(names)), names

@@ -119,7 +119,8 @@ def _create(
     packages: dict[str, str] = {}
     with step(sink, f"stack/{kind}", f"Making the {kind} image of {stack.name} from Debian packages") as handle:
         with bootstrap(stack, kind, sink, handle, mirror, running) as stream:
-            members = rootfs_members(read_tar(stream), stack.user, stack.image(kind).drop, packages)
+            beside = stack.run.packages if kind == "build" else ()
+            members = rootfs_members(read_tar(stream), stack.user, stack.image(kind).drop, packages, beside)
             layer = write_layer(members, store, profile=profile)
         handle.detail = f"{len(packages)} packages, {layer.descriptor.size / 1e6:.0f} MB"
     config = _config(stack, kind, packages).with_layers(

@@ -52,7 +52,9 @@ def test_key_follows_what_decides_the_image(tmp_path: Path) -> None:
     assert replace(stack, mirror="http://mirror.test").key("run") == stack.key("run")
     more = replace(stack, run=replace(stack.run, packages=("bash",)))
     assert more.key("run") != stack.key("run")
-    assert more.key("build") == stack.key("build"), "the other image stays as it is"
+    assert more.key("build") != stack.key("build"), "a build image says what its run image has"
+    tools = replace(stack, build=replace(stack.build, packages=("bash", "make")))
+    assert tools.key("run") == stack.key("run"), "the other image stays as it is"
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ def archive(*extra: Member, mtime: int = 1_700_000_000, today: bytes = b"20000")
     return io.BytesIO(out.getvalue())
 
 
-def tree(stream: BinaryIO, *drop: str) -> dict[str, tuple[Entry, bytes]]:
+def tree(stream: BinaryIO, *drop: str, run_packages: tuple[str, ...] = ()) -> dict[str, tuple[Entry, bytes]]:
     out = io.BytesIO()
     writer = TarWriter(out)
-    for entry, content in rootfs_members(read_tar(stream), USER, drop, {}):
+    for entry, content in rootfs_members(read_tar(stream), USER, drop, {}, run_packages):
         writer.add(entry, content)
     writer.finish()
     out.seek(0)
@@ -92,6 +92,19 @@ def test_modes_and_content_stay() -> None:
 def test_package_list_is_inside() -> None:
     packages = json.loads(tree(archive())["usr/share/pylife/packages.json"][1])
     assert packages == {"bash": "5.2", "zlib1g": "1:1.2"} == installed(STATUS)
+
+
+def test_a_build_image_says_what_its_run_image_was_asked_to_have() -> None:
+    assert "usr/share/pylife/run-packages" not in tree(archive())
+    found = tree(archive(), run_packages=("libssl3", "zlib1g"))
+    assert found["usr/share/pylife/run-packages"][1] == b"libssl3\nzlib1g\n"
+
+
+def test_sources_stay_without_their_passwords() -> None:
+    line = b"deb https://user:secret@example.com/debian bookworm main\ndeb http://example.com/x y z\n"
+    name = b"etc/apt/sources.list"
+    found = tree(archive((Entry(name, Kind.FILE, 0o644, size=len(line)), line)))
+    assert found["etc/apt/sources.list"][1] == line.replace(b"user:secret@", b"")
 
 
 def test_a_hard_link_to_what_is_dropped_is_an_error() -> None:

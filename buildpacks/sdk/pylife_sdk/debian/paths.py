@@ -46,14 +46,14 @@ def environment(root: str) -> dict[str, list[str]]:
         "PKG_CONFIG_PATH": [f"usr/lib/{multiarch}/pkgconfig", "usr/lib/pkgconfig", "usr/share/pkgconfig"],
         "XDG_DATA_DIRS": ["usr/share"],
         "PERL5LIB": [
-            f"usr/lib/{multiarch}/perl5/*",
-            f"usr/lib/{multiarch}/perl/*",
+            f"usr/lib/{multiarch}/perl5/[0-9]*",
+            f"usr/lib/{multiarch}/perl/[0-9]*",
             f"usr/lib/{multiarch}/perl-base",
             "usr/share/perl5",
-            "usr/share/perl/*",
+            "usr/share/perl/[0-9]*",
         ],
         "GI_TYPELIB_PATH": [f"usr/lib/{multiarch}/girepository-1.0"],
-        "CMAKE_PREFIX_PATH": [f"usr/lib/{multiarch}/cmake/../../.."],
+        "CMAKE_PREFIX_PATH": ["usr"] if os.path.isdir(os.path.join(root, "usr/include")) else [],
     }
     found = {"LD_LIBRARY_PATH": library_directories(root), "LIBRARY_PATH": library_directories(root)}
     for name, patterns in lists.items():

@@ -1,61 +1,86 @@
-"""Which Debian packages are there already where the app will run, as a dpkg status file.
+"""Which Debian packages count as installed already, as a dpkg status file of our own.
 
-Where the build image says what its run image has, that counts. Elsewhere it is what no Debian image can be without:
-essential and required packages and what these need. Anything more that the build image has may be missing at launch.
+What counts is the run image, where the app will be: the packages that the build image's list of it names, the
+essential ones, and all that these need. Where there is no such list, only what no Debian system is without. Compilers
+and headers that the build image has count too, as nothing needs them at launch.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
-RUN_IMAGE = "/usr/share/pylife/run-image/status"
-BUILD_IMAGE = "/var/lib/dpkg/status"
+RUN_PACKAGES = "/usr/share/pylife/run-packages"
+BUILD_STATUS = "/var/lib/dpkg/status"
+# The C library must be the system's own: its loader is not found by a search path. A package that wants a newer one
+# is refused instead of breaking every program of the image.
+_HELD = ("libc6", "libc-bin", "libc6-dev", "libc-dev-bin")
+_BUILD_SECTIONS = ("libdevel", "devel")
 
-_NAME = re.compile(r"^\s*([a-z0-9][a-z0-9+.-]*)")
-
-
-def base_status() -> tuple[str, bool]:
-    """The text of a status file, and whether it is the run image's own."""
-    if os.path.exists(RUN_IMAGE):
-        return _read(RUN_IMAGE), True
-    return essential(_read(BUILD_IMAGE)), False
+_NAME = re.compile(r"\s*([a-z0-9][a-z0-9+.-]*)")
 
 
-def essential(status: str) -> str:
-    """The part of a status file that has essential and required packages and all that they depend on."""
-    stanzas = {_field(stanza, "Package"): stanza for stanza in status.split("\n\n") if stanza.strip()}
-    providers = {
-        _NAME.match(provided)[1]: name  # type: ignore[index]
-        for name, stanza in stanzas.items()
-        for provided in _field(stanza, "Provides").split(",")
-        if _NAME.match(provided)
-    }
-    pending = [
-        name
-        for name, stanza in stanzas.items()
-        if _field(stanza, "Essential") == "yes" or _field(stanza, "Priority") == "required"
-    ]
-    kept: set[str] = set()
+def base_status(*, complete: bool) -> str:
+    """The text of the status file. ``complete`` counts on nothing of the run image but what is essential."""
+    wanted = [] if complete else _read(RUN_PACKAGES).split()
+    return present(_read(BUILD_STATUS), wanted)
+
+
+def knows_run_image() -> bool:
+    """Whether the build image says which packages its run image has."""
+    return os.path.exists(RUN_PACKAGES)
+
+
+def present(status: str, wanted: Iterable[str]) -> str:
+    """The part of a build image's status file that counts: ``wanted``, essential packages, their needs, compilers."""
+    stanzas = {_field(stanza, "Package"): stanza.strip("\n") for stanza in status.split("\n\n") if stanza.strip()}
+    stanzas = {name: stanza for name, stanza in stanzas.items() if _field(stanza, "Status").endswith(" ok installed")}
+    launched = closure(stanzas, wanted)
+    lines = []
+    for name, stanza in stanzas.items():
+        if name not in launched and _field(stanza, "Section") not in _BUILD_SECTIONS:
+            continue
+        held = name in _HELD
+        if name not in launched:
+            # What it needs may be away. apt would take it for another build of the same version, and renew it.
+            held = True
+            stanza = re.sub(r"^(Pre-Depends|Depends|Breaks|Conflicts): .*\n(?:[ \t].*\n)*", "", stanza, flags=re.M)
+        if held:
+            stanza = re.sub(r"^Status: .*$", "Status: hold ok installed", stanza, flags=re.M)
+        lines.append(stanza + "\n\n")
+    return "".join(lines)
+
+
+def closure(stanzas: dict[str, str], wanted: Iterable[str]) -> set[str]:
+    """The names of essential and ``wanted`` packages, and of all that they depend on."""
+    provided: dict[str, str] = {}
+    for name, stanza in stanzas.items():
+        for each in _field(stanza, "Provides").split(","):
+            if match := _NAME.match(each):
+                provided.setdefault(match[1], name)
+    pending = [name for name, stanza in stanzas.items() if _field(stanza, "Essential") == "yes"]
+    pending += (name for name in wanted if name in stanzas)
+    found: set[str] = set()
     while pending:
         name = pending.pop()
-        if name in kept or name not in stanzas:
+        if name in found:
             continue
-        kept.add(name)
-        for relation in _relations(stanzas[name]):
-            there = [name for name in relation if name in stanzas or name in providers]
-            pending += (each if each in stanzas else providers[each] for each in there[:1])
-    return "\n\n".join(stanza.strip("\n") for name, stanza in stanzas.items() if name in kept) + "\n\n"
+        found.add(name)
+        for alternatives in _relations(stanzas[name]):
+            there = [
+                each if each in stanzas else provided[each]
+                for each in alternatives
+                if each in stanzas or each in provided
+            ]
+            pending += there[:1]
+    return found
 
 
 def _relations(stanza: str) -> list[list[str]]:
     """The alternatives of each dependency."""
     text = ",".join(_field(stanza, field) for field in ("Pre-Depends", "Depends"))
-    return [
-        [match[1] for part in relation.split("|") if (match := _NAME.match(part))]
-        for relation in text.split(",")
-        if relation.strip()
-    ]
+    return [[match[1] for part in relation.split("|") if (match := _NAME.match(part))] for relation in text.split(",")]
 
 
 def _field(stanza: str, name: str) -> str:
