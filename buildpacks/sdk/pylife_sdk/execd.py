@@ -11,7 +11,8 @@ import os
 from pylife_sdk.context import read_bytes, write_file
 from pylife_sdk.layer import Layer
 
-_LIMITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "limits.sh")
+LIMITS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "limits.sh")
+"""The functions that a script of a launch begins with."""
 
 
 def write_execd(layer: Layer, name: str, script: str) -> None:
@@ -22,7 +23,7 @@ def write_execd(layer: Layer, name: str, script: str) -> None:
     NAME VALUE`` sets a variable that the user has not set.
     """
     directory = os.path.join(layer.path, "exec.d")
-    text = f"#!/bin/sh\n{read_bytes(_LIMITS).decode()}\n{script}"
+    text = f"#!/bin/sh\n{read_bytes(LIMITS).decode()}\n{script}"
     path = os.path.join(directory, name)
     if not os.path.exists(path) or read_bytes(path) != text.encode():
         os.makedirs(directory, exist_ok=True)

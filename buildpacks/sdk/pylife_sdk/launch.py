@@ -1,4 +1,4 @@
-"""Launch metadata: the processes and slices of an app image.
+"""Launch metadata: the processes, slices and labels of an app image.
 
 Source: Buildpack API 0.10, "launch.toml"; a command is a list and always started directly, so a command that needs
 ``$PORT`` goes through bash.
@@ -7,7 +7,7 @@ Source: Buildpack API 0.10, "launch.toml"; a command is a list and always starte
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,15 @@ def shell(line: str) -> tuple[str, ...]:
     return ("bash", "-c", line)
 
 
-def write_launch(build: Build, processes: Sequence[Process], slices: Sequence[Sequence[str]] = ()) -> None:
+def write_launch(
+    build: Build,
+    processes: Sequence[Process],
+    slices: Sequence[Sequence[str]] = (),
+    labels: Mapping[str, str] | None = None,
+) -> None:
     """Writes launch.toml."""
     document: dict[str, Any] = {"processes": [process.as_toml() for process in processes]}
+    document["labels"] = [{"key": name, "value": value} for name, value in (labels or {}).items()]
     document["slices"] = [{"paths": list(paths)} for paths in slices]
     text = toml.dumps({name: part for name, part in document.items() if part})
     write_file(os.path.join(build.layers, "launch.toml"), text)

@@ -1,0 +1,1 @@
+"""The buildpack of static sites."""
