@@ -48,7 +48,7 @@ def test_an_unchanged_app_keeps_all_layers_and_starts_no_installer(made: Bench) 
     finally:
         hidden.rename(program)
     assert ran.code == 0, ran.err
-    assert "The virtual environment is kept from the last build: its requirements are the same." in ran.out
+    assert "The virtual environment is kept from the last build: its requirements are the same (" in ran.out
     assert took < 2
     assert {name: tree_digest(str(made.layer("python", name)), skip=()) for name in before} == before
     after = [made.layer("python", "venv").stat().st_mtime_ns, made.layer("python", "runtime").stat().st_mtime_ns]
@@ -136,10 +136,9 @@ def test_a_virtualenv_that_git_ignores_is_left_out(offline: Bench) -> None:
 def test_pip_settings_of_the_user_reach_the_installer_and_stay_out_of_layers(offline: Bench) -> None:
     links = offline.env.pop("PIP_FIND_LINKS")
     offline.write({"requirements.txt": "parrot==1.0\n"})
-    offline.user_env(PIP_FIND_LINKS=links, PIP_INDEX_URL="https://me:hush@localhost:9/simple", PIP_TARGET="/elsewhere")
+    offline.user_env(PIP_FIND_LINKS=links, PIP_INDEX_URL="https://me:hush@localhost:9/simple")
     ran = offline.build("python")
     assert ran.code == 0, ran.out + ran.err
-    assert "PIP_TARGET: left aside" in ran.err
     layers = offline.layer("python", "venv")
     for path in [*layers.rglob("*"), *layers.parent.glob("*.toml"), *layers.parent.glob("*.json")]:
         if path.is_file():

@@ -43,7 +43,7 @@ def test_the_version_and_its_origin_are_told_and_planned(bench: Bench) -> None:
 def test_an_unavailable_version_is_told_by_detect_too(bench: Bench) -> None:
     ran, _ = bench.write({"requirements.txt": "", ".python-version": "2.7"}).detect("python")
     assert ran.code == 0
-    assert "[python.version-unavailable]" in ran.out
+    assert "[python.version-eol]" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_runtime_txt_is_deprecated_aloud(bench: Bench) -> None:
     [
         ({".python-version": "3.12"}, "python.version-unavailable", ".python-version:1 asks for Python 3.12"),
         ({".python-version": "3.11.9"}, "python.version-unavailable", "3.11.9"),
-        ({"runtime.txt": "python-3.8.1"}, "python.version-unavailable", "runtime.txt:1"),
+        ({"runtime.txt": "python-3.8.1"}, "python.version-eol", "runtime.txt:1"),
         ({"pyproject.toml": '[project]\nrequires-python = ">=3.12"'}, "python.version-unavailable", "pyproject.toml:2"),
         ({"pyproject.toml": '[project]\nrequires-python = "~=3.11.3"'}, "python.version-unavailable", "~=3.11.3"),
-        ({".python-version": "3.11\n3.12\n"}, "python.version-invalid", ".python-version:2"),
+        ({".python-version": "3.11\n3.12\n"}, "python.version-several", "names 2 Python versions"),
         ({".python-version": "three"}, "python.version-invalid", ".python-version:1"),
         ({".python-version": ""}, "python.version-invalid", ".python-version:1"),
         ({"runtime.txt": "3.11"}, "python.version-invalid", "runtime.txt"),

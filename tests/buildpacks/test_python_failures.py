@@ -19,10 +19,10 @@ from workbench import BUILDPACKS, ROOT, Bench
             "echo '-r requirements/production.txt' > requirements.txt",
         ),
         ({"Requirements.txt": ""}, "python.requirements-misspelt", "git mv Requirements.txt requirements.txt"),
-        ({"uv.lock": "", "pyproject.toml": ""}, "python.package-manager-unsupported", "uv export"),
-        ({"Pipfile": ""}, "python.package-manager-unsupported", "pipenv lock"),
+        ({"uv.lock": "", "pyproject.toml": ""}, "python.lock-broken", "uv lock"),
+        ({"Pipfile": ""}, "python.lock-missing", "pipenv lock"),
         ({"requirements.txt": "", "venv/pyvenv.cfg": ""}, "python.virtualenv-committed", "git rm --cached -r venv"),
-        ({"requirements.txt": "", ".python-version": "3.99"}, "python.version-unavailable", "> .python-version"),
+        ({"requirements.txt": "", ".python-version": "3.99"}, "python.version-unknown", "> .python-version"),
     ],
 )
 def test_an_app_that_cannot_be_built(bench: Bench, files: dict[str, str], id: str, said: str) -> None:
@@ -116,7 +116,8 @@ PROXY = "error: Failed to fetch: `https://x/simple/parrot/`\n  cause: HTTP statu
         (OTHER_PYTHON, "python.no-matching-version", "django==6.0 needs Python >=3.12, and the build image has 3.11.2"),
         (TLS, "python.network", "--ca-file"),
         (PROXY, "python.network", "name and password"),
-        ("error: Git operation failed\n  cause: no such repository\n", "python.install-failed", "no such repository"),
+        ("error: Git operation failed\n  cause: no such repository\n", "python.git-failed", "no such repository"),
+        ("error: something new\n", "python.install-failed", "something new"),
     ],
 )
 def test_words_of_the_installer_become(tmp_path: Path, output: str, id: str, said: str) -> None:
@@ -157,7 +158,8 @@ def test_every_failure_id_has_a_page() -> None:
         ids |= set(re.findall(r'"((?:python|django|procfile)\.[a-z]+(?:-[a-z0-9]+)*)"', path.read_text()))
     assert len(ids) > 20
     pages = {path.stem for path in (ROOT / "docs" / "errors").glob("*.md")}
-    ids -= {"procfile.txt", "django.conf"}  # a misspelt file name and a module, no ids
+    # Misspelt file names, a module and directories, no ids.
+    ids -= {"procfile.txt", "django.conf"}
     assert sorted(ids - pages) == []
     orphans = {page for page in pages if page.split(".")[0] in ("python", "django", "procfile")} - ids
     assert sorted(orphans) == []

@@ -28,14 +28,15 @@ class Requirements:
     """All that a requirements file asks for, with the files it pulls in.
 
     ``files`` are paths in reading order; ``names`` are normalised package names; ``local`` are directories or
-    archives of this machine that are installed from; ``hashed`` says that some requirement has a hash, which by pip's
-    rule asks for one on all of them.
+    archives of this machine that are installed from, ``editable`` those of them whose code stays where it is;
+    ``hashed`` says that some requirement has a hash, which by pip's rule asks for one on all of them.
     """
 
     files: tuple[str, ...]
     names: frozenset[str]
     local: tuple[str, ...]
     hashed: bool
+    editable: frozenset[str] = frozenset()
 
 
 def read_requirements(path: str) -> Requirements:
@@ -45,7 +46,8 @@ def read_requirements(path: str) -> Requirements:
     """
     reading = _Reading(os.path.dirname(path))
     reading.read(os.path.normpath(path), None, constraint=False)
-    return Requirements(tuple(reading.files), frozenset(reading.names), tuple(reading.local), reading.hashed)
+    editable = frozenset(reading.editable)
+    return Requirements(tuple(reading.files), frozenset(reading.names), tuple(reading.local), reading.hashed, editable)
 
 
 def normalize(name: str) -> str:
@@ -61,6 +63,7 @@ class _Reading:
         self.files: dict[str, None] = {}
         self.names: set[str] = set()
         self.local: dict[str, None] = {}
+        self.editable: set[str] = set()
         self.hashed = False
 
     def read(self, path: str, included_at: str | None, *, constraint: bool) -> None:
@@ -78,18 +81,22 @@ class _Reading:
                     constraining = constraint or flag in ("-c", "--constraint")
                     self.read(nested, f"{where}: {line}", constraint=constraining)
             elif flag in ("", "-e", "--editable") and not line.startswith("--"):
-                self._requirement(value, line, where, constraint)
+                place = self._requirement(value, line, where, constraint)
+                if place and flag:
+                    self.editable.add(place)
 
-    def _requirement(self, text: str, line: str, where: str, constraint: bool) -> None:
+    def _requirement(self, text: str, line: str, where: str, constraint: bool) -> str | None:
+        """Takes one requirement; the path that it installs from."""
         self.hashed = self.hashed or " --hash" in text
         if place := _local_path(_PER_REQUIREMENT.sub("", text), self.base):
             if not os.path.exists(place):
                 _fail_missing(place, f"{where}: {line}", "installs from a path that is not there")
             self.local[place] = None
-            return
+            return place
         name = _name(text, where)
         if name and not constraint:
             self.names.add(name)
+        return None
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -90,7 +90,7 @@ def _hold_strings(value: object, held: list[object]) -> None:
             _hold_strings(part, held)
 
 
-assert marshal.version == 4  # the reasoning above was made for this format
+assert marshal.version in (4, 5)  # the reasoning above was made for these formats
 
 if __name__ == "__main__":
     sys.exit(main(*sys.argv[1:]))

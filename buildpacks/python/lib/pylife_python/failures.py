@@ -57,6 +57,25 @@ _HEADERS = {
     "xmlsec1": "libxmlsec1-dev",
     "cairo": "libcairo2-dev",
 }
+_RELOCK = {
+    "uv.lock": "uv lock",
+    "poetry.lock": "poetry lock",
+    "pdm.lock": "pdm lock",
+    "Pipfile.lock": "pipenv lock",
+    "pylock.toml": "uv export -o pylock.toml",
+}
+_COMMANDS = {
+    "uv.lock": "uv sync --locked --no-dev",
+    "poetry.lock": "poetry sync --only main",
+    "pdm.lock": "pdm sync --prod",
+    "Pipfile.lock": "pipenv sync",
+    "pylock.toml": "uv pip sync pylock.toml",
+    "pyproject.toml": "pip install .",
+}
+_NO_PACKAGE = {
+    "pdm.lock": "An app that is no package says so below [tool.pdm]:\ndistribution = false",
+    "pyproject.toml": "An app that is no package has no [build-system] table: remove it.",
+}
 _WHEEL_INSTEAD = {"psycopg2": "psycopg2-binary", "mysqlclient": "PyMySQL"}
 
 
@@ -86,18 +105,29 @@ def network_reason(output: str) -> tuple[str, str] | None:
     return None
 
 
-def explain(output: str, requirements: str) -> NoReturn:
-    """Raises the ``Failure`` that fits what uv printed while it installed ``requirements``."""
+def explain(output: str, requirements: str, *, folder: str = "", local: str = "") -> NoReturn:
+    """Raises the ``Failure`` that fits what uv printed while it installed from ``requirements``, a file of the app.
+
+    ``folder`` is where packages came from instead of an index, ``local`` the app when it was itself to be installed.
+    """
     tail = "\n".join(output.strip().splitlines()[-30:])
+    if re.search(r"No space left on device|os error 28\b|Disk quota exceeded", output):
+        fail(
+            "python.disk-full",
+            f"The disk is full: the packages of {requirements} do not fit.",
+            found=tail,
+            fix="Make room where pylife keeps its caches and builds (pylife gc), or name another place: PYLIFE_HOME.",
+        )
+    _explain_lock(output, requirements, tail)
     building = _BUILDING.search(output)
-    if "Hash mismatch" in output:
-        package = re.search(r"Hash mismatch for `([^`]+)`", output)
+    if "Hash mismatch" in output or "hash mismatch" in output:
+        package = re.search(r"[Hh]ash mismatch for `([^`]+)`", output)
+        anew = _RELOCK.get(requirements, "pip-compile --generate-hashes (or uv pip compile --generate-hashes)")
         fail(
             "python.hash-mismatch",
             f"{package[1] if package else 'A package'} is not the file that {requirements} names by its hash.",
             found=tail,
-            fix="If the package was published anew, take its present hash:\n"
-            "pip-compile --generate-hashes (or uv pip compile --generate-hashes) and commit the result.\n"
+            fix=f"If the package was published anew, take its present hash:\n{anew} and commit the result.\n"
             "If it was not, the index or a proxy altered it: do not install it.",
         )
     if "requires a hash" in output or "must be pinned" in output or "--require-hashes" in output:
@@ -107,8 +137,64 @@ def explain(output: str, requirements: str) -> NoReturn:
             found=tail,
             fix="uv pip compile --generate-hashes requirements.in -o requirements.txt",
         )
+    if re.search(r"Git operation failed|failed to (?:fetch|clone)[^\n]*git|`?git[^\n]* (?:fetch|clone)", output):
+        fail(
+            "python.git-failed",
+            f"A package of {requirements} comes from a git repository that could not be fetched.",
+            found=tail,
+            fix="Check the address and the commit or branch after its last @. A private repository needs a token "
+            "of the build, named in the requirement:\npackage @ git+https://${GIT_TOKEN}@HOST/OWNER/NAME.git@v1\n"
+            "pylife build --env GIT_TOKEN=... ...",
+        )
     if building:
-        _explain_build(output, building[1], requirements)
+        _explain_build(output, building[1], requirements, local)
+    _explain_choice(output, requirements, tail, folder)
+    if download := re.search(r"(?:Failed to (?:download|fetch|prepare)[^`\n]*`([^`]+)`)?[^\0]*?404 Not Found", output):
+        fail(
+            "python.not-found",
+            f"The index answers 404 (not found) for {download[1] or 'a package of ' + requirements}.",
+            found=tail,
+            fix="Check the address of the index (PIP_INDEX_URL, or the sources in the lock), and that the version "
+            f"was not withdrawn; then make the pins anew:\n{_RELOCK.get(requirements, 'pip index versions PACKAGE')}",
+        )
+    if reason := network_reason(output):
+        fail("python.network", f"The packages could not be fetched: {reason[0]}", found=tail, fix=reason[1])
+    if "Couldn't parse requirement" in output or ("Unexpected" in output and "file at" in output):
+        fail(
+            "python.requirements-syntax",
+            f"A line of {requirements} is not a requirement that the installer understands.",
+            found=tail,
+            fix="Correct the line that is shown.",
+        )
+    fail(
+        "python.install-failed",
+        f"The packages of {requirements} could not be installed.",
+        found=tail,
+        fix="The installer's last lines above name the cause. The same happens outside a build with\n"
+        f"{_COMMANDS.get(requirements, f'uv pip install -r {requirements}')}",
+    )
+
+
+def _explain_lock(output: str, requirements: str, tail: str) -> None:
+    """Raises the ``Failure`` for a lock file that uv does not take."""
+    if "lockfile" not in output and "uv.lock" not in output:
+        return
+    again = f"{_RELOCK.get(requirements, 'uv lock')}\ngit add pyproject.toml {requirements}"
+    if re.search(r"needs to be updated|is outdated|lockfile .* not up.to.date", output):
+        fail(
+            "python.lock-outdated",
+            f"{requirements} was not made from the present pyproject.toml.",
+            found=tail,
+            fix=again,
+        )
+    if re.search(r"Failed to parse|newer version of|schema version|could not be parsed|TOML parse error", output):
+        fail("python.lock-broken", f"{requirements} cannot be read by the installer.", found=tail, fix=again)
+
+
+def _explain_choice(output: str, requirements: str, tail: str, folder: str) -> None:
+    """Raises the ``Failure`` for versions that nobody has or that do not go together."""
+    beside = f"\nor put it into {folder}/: pip download -d {folder} PACKAGE" if folder else ""
+    place = f"the folder {folder}/" if folder else "the package index"
     if wants := _OTHER_PYTHON.search(output):
         found = _where(requirements, re.split(r"[=<>!~\[]", wants[3])[0])
         fail(
@@ -122,10 +208,10 @@ def explain(output: str, requirements: str) -> NoReturn:
         found = _where(requirements, absent[1])
         fail(
             "python.no-matching-version",
-            f"No package is called {absent[1]} in the package index.",
+            f"No package is called {absent[1]} in {place}.",
             found=f"{found}{tail}",
             fix=f"Correct the spelling of {absent[1]} in {requirements}, or name the index that has it in "
-            "PIP_EXTRA_INDEX_URL.",
+            f"PIP_EXTRA_INDEX_URL.{beside}",
         )
     if absent := _ABSENT_VERSION.search(output):
         found = _where(requirements, absent[1])
@@ -133,41 +219,37 @@ def explain(output: str, requirements: str) -> NoReturn:
             "python.no-matching-version",
             f"There is no {absent[1]}{absent[2]} for this Python and platform.",
             found=f"{found}{tail}",
-            fix=f"pip index versions {absent[1]}\nand write one of these versions into {requirements}.",
+            fix=f"pip index versions {absent[1]}\nand write one of these versions into {requirements}.{beside}",
         )
-    if reason := network_reason(output):
-        fail("python.network", f"The packages could not be fetched: {reason[0]}", found=tail, fix=reason[1])
-    if "No solution found" in output:
-        id = (
-            "python.no-matching-version"
-            if _NOT_FOUND.search(output) and "depends on" not in output
-            else "python.conflict"
-        )
+    if "No solution found" in output and not network_reason(output):
+        alone = _NOT_FOUND.search(output) and "depends on" not in output
         fail(
-            id,
+            "python.no-matching-version" if alone else "python.conflict",
             f"No set of versions fulfils {requirements}.",
             found=tail,
-            fix="Loosen one of the requirements named above so that both sides agree.",
+            fix=f"Loosen one of the requirements named above so that both sides agree.{beside}",
         )
-    if "Couldn't parse requirement" in output or ("Unexpected" in output and "file at" in output):
-        fail(
-            "python.requirements-syntax",
-            f"A line of {requirements} is not a requirement that the installer understands.",
-            found=tail,
-            fix="Correct the line that is shown.",
-        )
-    fail(
-        "python.install-failed",
-        f"The packages of {requirements} could not be installed.",
-        found=tail,
-        fix="The installer's last lines above name the cause. The same happens outside a build with\n"
-        f"uv pip install -r {requirements}",
-    )
 
 
-def _explain_build(output: str, package: str, requirements: str) -> NoReturn:
+def _explain_build(output: str, package: str, requirements: str, local: str) -> NoReturn:
     """Raises the ``Failure`` for a package that had to be compiled and was not."""
     name = re.split(r"[=@\s]", package)[0]
+    if local and not _HEADER.search(output) and not _MISSING_LIBRARY.search(output) and not network_reason(output):
+        poetry = "An app that is no package says so below [tool.poetry]:\npackage-mode = false"
+        fail(
+            "python.project-not-installable",
+            f"The app itself could not be installed as the package {name}.",
+            found="\n".join(output.strip().splitlines()[-20:]),
+            fix=f"The build backend's lines above name the cause; `pip install -e .` fails likewise.\n"
+            f"{_NO_PACKAGE.get(requirements, poetry)}",
+        )
+    if reason := network_reason(output):
+        fail(
+            "python.network",
+            f"What {name} needs for being built could not be fetched: {reason[0]}",
+            found="\n".join(output.strip().splitlines()[-20:]),
+            fix=reason[1],
+        )
     missing = ""
     if header := _HEADER.search(output):
         missing = header[1]
@@ -183,8 +265,19 @@ def _explain_build(output: str, package: str, requirements: str) -> NoReturn:
     advice = [f"Take a version of {name} that has a wheel for this Python: pip download --only-binary=:all: {name}"]
     if name in _WHEEL_INSTEAD:
         advice.append(f"Or take {_WHEEL_INSTEAD[name]} instead of {name} in {requirements}.")
+    if re.search(r"EOFError|EOF when reading a line", output):
+        advice.insert(0, f"The build script of {name} asks for input, and a build has nobody to answer.")
     if package_of := _HEADERS.get(missing):
-        advice.append(f"Or build with a build image that has the Debian packages: {package_of}")
+        added = "\n".join(f"echo {each} >> Aptfile" for each in package_of.split())
+        advice.append(
+            "Or let the build have the Debian package that brings it, by a line in an Aptfile:\n"
+            f"{added}\ngit add Aptfile"
+        )
+    elif header:
+        advice.append(
+            f"Or let the build have the Debian package that brings it: apt-file search {missing} names it,\n"
+            "echo PACKAGE >> Aptfile && git add Aptfile"
+        )
     lines = [line for line in output.splitlines() if re.search(r"error|not found|No such file|Exception", line, re.I)]
     fail(
         "python.compile-failed",

@@ -11,11 +11,12 @@ import pprint
 import re
 import runpy
 import shutil
-import subprocess
 
 from pylife_sdk.context import Build
 from pylife_sdk.layer import Layer, open_layer
-from pylife_sdk.output import note
+from pylife_sdk.output import fail, note
+from pylife_sdk.process import run
+from pylife_sdk.runtimes import Found
 from pylife_sdk.sbom import Component, cyclonedx, spdx
 from pylife_sdk.tree import digest, tree_digest
 
@@ -36,22 +37,36 @@ _OWNERS = re.compile(
 )
 
 
-def provide_runtime(build: Build, version: str) -> tuple[Layer, str]:
-    """The runtime layer, made or kept, and the name of its interpreter's origin (for other layers' keys)."""
+def provide_runtime(build: Build, version: str, found: Found | None = None) -> tuple[Layer, str]:
+    """The runtime layer, made or kept, and the name of its interpreter's origin (for other layers' keys).
+
+    ``found`` brings it there; without one it is the build image's own.
+    """
     layer = open_layer(build, "runtime", at_build=True, launch=True, cache=True)
-    packages = _packages()
-    origin = (
-        digest(f"{name} {installed}".encode() for name, installed in packages.items()) if packages else _hash(version)
-    )
-    key = {"Python": version, "the build image's packages": origin, "platform": os.uname().machine, "recipe": RECIPE}
+    own = found is None or found.origin == "the build image"
+    packages = _packages() if own else {}
+    if own:
+        origin = (
+            digest(f"{n} {installed}".encode() for n, installed in packages.items()) if packages else _hash(version)
+        )
+        key = {"Python": version, "the build image's packages": origin}
+    else:
+        assert found is not None
+        origin = digest([found.key.encode()])
+        key = {"Python": version, "its origin": found.key}
+    key |= {"platform": os.uname().machine, "recipe": RECIPE}
     reason = layer.stale(key)
     if reason is None:
         note(f"Python {version} is kept from the last build.")
-    else:
+    elif own:
         note(f"Copying Python {version} into its layer: {reason}.")
         _copy(layer, version)
+    else:
+        assert found is not None
+        note(f"Putting Python {version} from {found.origin} into its layer: {reason}.")
+        _place(layer, version, found)
     if reason is not None or not layer.has_sbom():
-        components = _components(version, packages)
+        components = _components(version, packages) if own else found.components() if found else []
         layer.write_sbom("cdx", cyclonedx("python-runtime", components))
         layer.write_sbom("spdx", spdx("python-runtime", components))
     layer.commit(key)
@@ -66,7 +81,40 @@ def interpreter(layer: Layer, version: str) -> str:
 def compile_tree(python: str, tree: str, old_tree: str = "") -> None:
     """Compiles a tree's Python files with the interpreter that will import them."""
     script = os.path.join(os.path.dirname(__file__), "bytecode.py")
-    subprocess.run([python, "-S", "-s", "-E", "-B", script, tree, old_tree], check=True, env={"LANG": "C.UTF-8"})
+    ran = run([python, "-S", "-s", "-E", "-B", script, tree, old_tree], env={"LANG": "C.UTF-8"}, cwd="/", show=None)
+    if ran.code:
+        raise RuntimeError(f"compiling {tree} ended with {ran.code}: {ran.tail}")
+
+
+def _place(layer: Layer, version: str, found: Found) -> None:
+    """Fills the layer from another source than the image: a whole build of CPython, without what no app imports."""
+    found.place(layer.empty())
+    root, name = layer.path, f"python{_minor(version)}"
+    library = os.path.join(root, "lib", name)
+    program = os.path.join(root, "bin", name)
+    if not os.path.isfile(program) or not os.path.isdir(library):
+        fail(
+            "python.runtime-unusable",
+            f"What {found.origin} has as Python {version} is not a build of CPython that can be moved.",
+            found=f"there is no bin/{name} or no lib/{name} in it",
+            fix="Offer a standalone build with bin/ and lib/ at its top, such as `uv python install` unpacks.",
+        )
+    for link in ("python3", "python"):
+        path = os.path.join(root, "bin", link)
+        if not os.path.lexists(path):
+            os.symlink(name, path)
+    for directory, folders, files in os.walk(library):
+        for each in [*folders, *files]:
+            path = os.path.join(directory, each)
+            if _LEFT_OUT.match(each) and os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            elif _LEFT_OUT.match(each):
+                os.unlink(path)
+        folders[:] = [each for each in folders if not _LEFT_OUT.match(each)]
+    for each in sorted(os.listdir(os.path.join(root, "lib"))):
+        if each.startswith(("tcl", "tk", "itcl", "thread")):
+            shutil.rmtree(os.path.join(root, "lib", each), ignore_errors=True)
+    compile_tree(program, library)
 
 
 def _copy(layer: Layer, version: str) -> None:

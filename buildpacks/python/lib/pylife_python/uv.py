@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 
+from pylife_sdk.cache import VARIABLE, open_cache
 from pylife_sdk.context import Build, write_file
 from pylife_sdk.layer import open_layer
 from pylife_sdk.output import fail, note
+from pylife_sdk.process import run
 
 from pylife_python.failures import network_reason
+from pylife_python.index import bound_env, hide, vendored
 
 VERSION = "0.13.8"
 _HASHES = {
@@ -44,23 +46,58 @@ def provide_uv(build: Build) -> str:
                 found=f"processor: {machine}; pinned for: {', '.join(sorted(_HASHES))}",
                 fix="Build on one of these, or on an emulated one (pylife build --platform linux/amd64).",
             )
-        note(f"Fetching uv {VERSION}: {reason}.")
-        _fetch(layer.empty(), program, _HASHES[machine])
+        kept = _shared(build)
+        if kept and os.path.isfile(kept):
+            note(f"uv {VERSION} comes from the cache that apps share: {reason}.")
+            layer.empty()
+            _take(kept, program)
+        else:
+            note(f"Fetching uv {VERSION}: {reason}.")
+            _fetch(layer.empty(), program, _HASHES[machine], build)
+            if kept:
+                _keep(program, kept)
     layer.commit(key)
     return program
 
 
-def _fetch(directory: str, program: str, sha256: str) -> None:
+def _shared(build: Build) -> str:
+    """Where other apps' builds keep this uv, too; "" where the platform has no such place."""
+    if not build.env.get(VARIABLE):
+        return ""
+    cache = open_cache(build, "uv", {"platform": os.uname().machine, "uv": VERSION})
+    return os.path.join(cache.path, "uv") if cache.shared else ""
+
+
+def _take(kept: str, program: str) -> None:
+    os.makedirs(os.path.dirname(program))
+    shutil.copyfile(kept, program)
+    os.chmod(program, 0o755)
+
+
+def _keep(program: str, kept: str) -> None:
+    """Puts uv where other apps find it, whole or not at all."""
+    part = f"{kept}.{os.getpid()}"
+    shutil.copyfile(program, part)
+    os.chmod(part, 0o755)
+    os.replace(part, kept)
+
+
+def _fetch(directory: str, program: str, sha256: str, build: Build) -> None:
+    env = bound_env(build, build.env)
+    folder = vendored(build.app)
+    links = [os.path.join(build.app, folder)] if folder else []
     download = os.path.join(directory, "download")
     os.makedirs(download)
     wanted = os.path.join(download, "uv.txt")
     write_file(wanted, f"uv=={VERSION} --hash=sha256:{sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     command += ["--no-cache-dir", "--disable-pip-version-check", "--quiet", "--dest", download, "-r", wanted]
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    for folder in links:
+        command += ["--find-links", folder]
+    ran = run(command, env=env, cwd=directory, show=None)
     wheels = [name for name in os.listdir(download) if name.endswith(".whl")]
-    if run.returncode or len(wheels) != 1:
-        output = run.stdout.strip()
+    if ran.code or len(wheels) != 1:
+        output = hide(ran.output.strip(), ())
         reason = network_reason(output)
         if reason:
             fail(
@@ -72,8 +109,9 @@ def _fetch(directory: str, program: str, sha256: str) -> None:
         fail(
             "python.uv-unavailable",
             f"The installer uv {VERSION} could not be fetched by the build image's pip.",
-            found="\n".join(output.splitlines()[-6:]) or f"pip ended with {run.returncode} and said nothing",
-            fix="If a package index of your own is set (PIP_INDEX_URL), it must offer the package uv.",
+            found="\n".join(output.splitlines()[-6:]) or f"pip ended with {ran.code} and said nothing",
+            fix="If a package index of your own is set (PIP_INDEX_URL), it must offer the package uv. With a folder of "
+            f"packages in the app, put it there, too:\npip download --no-deps -d {folder or 'vendor'} uv=={VERSION}",
         )
     os.makedirs(os.path.dirname(program))
     with (

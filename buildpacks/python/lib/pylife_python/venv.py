@@ -1,116 +1,100 @@
 """The virtual environment: a layer that is kept while all it was made from is the same, and made afresh otherwise.
 
-Made afresh it comes from uv's own cache, another layer, and from the bytecode of the one before: quick, and with the
-same bytes as on a machine that never built this app.
+Made afresh it comes from uv's cache and from the bytecode of the one before: quick, and with the same bytes as on a
+machine that never built this app.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 
-from pylife_sdk.context import Build, read_bytes
+from pylife_sdk.cache import open_cache
+from pylife_sdk.context import Build, read_bytes, write_file
 from pylife_sdk.layer import Layer, open_layer
-from pylife_sdk.output import note, warn
-from pylife_sdk.requirements import Requirements, read_requirements
+from pylife_sdk.output import heading, note, warn
 from pylife_sdk.sbom import cyclonedx, python_components, spdx
-from pylife_sdk.tree import digest, tree_digest
+from pylife_sdk.tree import digest
 
 from pylife_python import uv
-from pylife_python.failures import explain
+from pylife_python.index import settings, vendored
+from pylife_python.install import Installer, installer_env, is_mirrored
 from pylife_python.libraries import FOLDER, add_to_search, closure, copy_libraries, elf_files
+from pylife_python.local import clean, entries, local_digest
+from pylife_python.managers import Manager
+from pylife_python.plans import Plan, make_plan
 from pylife_python.runtime import compile_tree
 
-RECIPE = "1"
-EPOCH = "315532801"
-# What pip's settings are called in uv. A value set for uv itself wins.
-_PIP_SETTINGS = {
-    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-    "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL",
-    "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
-    "PIP_CONSTRAINT": "UV_CONSTRAINT",
-    "PIP_CERT": "SSL_CERT_FILE",
-}
-_UV_SETTINGS = (
-    "UV_DEFAULT_INDEX",
-    "UV_INDEX",
-    "UV_INDEX_URL",
-    "UV_EXTRA_INDEX_URL",
-    "UV_FIND_LINKS",
-    "UV_CONSTRAINT",
-    "UV_OVERRIDE",
-    "UV_PRERELEASE",
-    "UV_RESOLUTION",
-    "UV_INDEX_STRATEGY",
-    "UV_NO_BINARY",
-    "UV_NO_BUILD",
-    "UV_EXCLUDE_NEWER",
-    "PIP_NO_INDEX",
-    "PIP_NO_BINARY",
-    "PIP_ONLY_BINARY",
-)
-# What would make the environment somewhere else or of something else than the layer needs.
-_OURS = re.compile(
-    r"(VIRTUAL_ENV|PYTHONHOME|PYTHONPATH|PYTHONUSERBASE|PIP_(PREFIX|TARGET|ROOT|USER|PYTHON|CACHE_DIR)"
-    r"|UV_(CACHE_DIR|NO_CACHE|LINK_MODE|PYTHON|PYTHON_.*|MANAGED_PYTHON|NO_MANAGED_PYTHON|PROJECT.*|TARGET|PREFIX"
-    r"|SYSTEM_PYTHON|BREAK_SYSTEM_PACKAGES|COMPILE_BYTECODE|VENV_.*|WORKING_DIR.*))$"
-)
+RECIPE = "2"
 
 
-def provide_venv(build: Build, requirements_path: str, python: str, version: str, runtime: str) -> Layer:
-    """The virtual environment with everything that the requirements name, made or kept.
+def prepare(build: Build, manager: Manager, version: str) -> tuple[Plan, dict[str, str]]:
+    """What is to be installed, and the environment for uv. Raises ``Failure`` for files that cannot be meant."""
+    env = installer_env(build, version)
+    return make_plan(build, manager, version, mirrored=is_mirrored(env)), env
+
+
+def provide_venv(build: Build, plan: Plan, env: dict[str, str], python: str, version: str, runtime: str) -> Layer:
+    """The virtual environment with everything that a plan names, made or kept.
 
     ``runtime`` is the origin of the interpreter; it is part of the key. Raises ``Failure`` when installing fails.
     """
-    wanted = read_requirements(requirements_path)
+    manager = plan.manager
+    heading(f"Packages: {plan.said} ({manager.why})")
     layer = open_layer(build, "venv", at_build=True, launch=True, cache=True)
-    env = _installer_env(build)
-    key = _key(build, wanted, version, runtime, env)
+    key = _key(build, plan, version, runtime, env)
     reason = layer.stale(key)
     if reason is None:
-        note("The virtual environment is kept from the last build: its requirements are the same.")
+        shown = digest(f"{name}={value}".encode() for name, value in sorted(key.items()))[:12]
+        note(f"The virtual environment is kept from the last build: its requirements are the same ({shown}).")
         uv.keep_uv(build)
-        _cache_layer(build)
+        _cache(build)
     else:
-        note(f"Installing requirements.txt into a new virtual environment: {reason}.")
-        if _install(build, layer, requirements_path, wanted, python, version, env):
+        note(f"Installing {manager.file} into a new virtual environment: {reason}.")
+        if _install(build, layer, plan, python, version, env):
             key["packages"] = "an editable install wrote files into the app"
     if reason is not None or not layer.has_sbom():
-        components = python_components(_site_packages(layer, version))
+        components = python_components(site_packages(layer, version))
         layer.write_sbom("cdx", cyclonedx("python-packages", components))
         layer.write_sbom("spdx", spdx("python-packages", components))
     layer.commit(key)
     return layer
 
 
-def has_package(layer: Layer, name: str) -> bool:
-    """Whether a package of this import name is installed in the virtual environment."""
-    library = os.path.join(layer.path, "lib")
-    return any(os.path.isdir(os.path.join(library, python, "site-packages", name)) for python in os.listdir(library))
+def site_packages(layer: Layer, version: str) -> str:
+    """The directory of the installed packages."""
+    minor = ".".join(version.split(".")[:2])
+    return os.path.join(layer.path, "lib", f"python{minor}", "site-packages")
 
 
-def _key(build: Build, wanted: Requirements, version: str, runtime: str, env: dict[str, str]) -> dict[str, str]:
-    names = [os.path.relpath(path, build.app) for path in wanted.files]
+def _key(build: Build, plan: Plan, version: str, runtime: str, env: dict[str, str]) -> dict[str, str]:
     key = {
         "Python": version,
         "the interpreter": runtime,
         "the installer": f"uv {uv.VERSION}",
+        "the command": plan.said,
         "platform": os.uname().machine,
         "recipe": RECIPE,
+        **plan.key,
     }
-    for name, path in zip(names, wanted.files, strict=True):
-        key[name] = digest([read_bytes(path)])
-    for path in wanted.local:
-        if os.path.exists(path):
-            shown = os.path.relpath(path, build.app)
-            key[f"the source of {shown}"] = tree_digest(path) if os.path.isdir(path) else digest([read_bytes(path)])
-    settings = [f"{name}={_without_credentials(env[name])}" for name in _UV_SETTINGS if name in env]
-    if settings:
-        key["the package index settings"] = digest(setting.encode() for setting in settings)
+    for local in plan.locals:
+        shown = os.path.relpath(local.path, build.app)
+        key[f"the source of {shown}"] = local_digest(local)
+    if any(local.editable for local in plan.locals):
+        key["the app's directory"] = build.app
+    if said := settings(env):
+        key["the package index settings"] = digest(setting.encode() for setting in said)
+    for name in env.get("UV_CONSTRAINT", "").split():
+        path = os.path.join(build.app, name)
+        if os.path.isfile(path):
+            key[os.path.relpath(path, build.app)] = digest([read_bytes(path)])
+    if folder := vendored(build.app):
+        names = sorted(os.listdir(os.path.join(build.app, folder)))
+        key[f"the packages in {folder}"] = digest(name.encode() for name in names)
     for name in ("uv.toml", "pyproject.toml"):
         path = os.path.join(build.app, name)
         if os.path.isfile(path) and (name == "uv.toml" or b"[tool.uv" in read_bytes(path)):
@@ -118,123 +102,50 @@ def _key(build: Build, wanted: Requirements, version: str, runtime: str, env: di
     return key
 
 
-def _install(
-    build: Build,
-    layer: Layer,
-    requirements_path: str,
-    wanted: Requirements,
-    python: str,
-    version: str,
-    env: dict[str, str],
-) -> bool:
+def _install(build: Build, layer: Layer, plan: Plan, python: str, version: str, env: dict[str, str]) -> bool:
     """Fills the layer. Returns whether the install left files in the app that an editable package needs."""
     program = uv.provide_uv(build)
-    env = env | {"UV_CACHE_DIR": _cache_layer(build)}
+    env = env | {"UV_CACHE_DIR": _cache(build)}
     old = layer.path + ".old"
     shutil.rmtree(old, ignore_errors=True)
     if os.path.isdir(layer.path):
         shutil.move(layer.path, old)  # a rename, or a copy where the restored layer lies on a file system of its own
-    before = _source_entries(wanted)
+    before = entries(plan.locals)
     try:
-        create = [program, "venv", "--quiet", "--python", python, "--no-project", layer.path]
-        _run(create, env, build.app, requirements_path, quiet=True)
-        target = os.path.join(layer.path, "bin", "python")
-        install = [program, "pip", "install", "--python", target, "--requirement", os.path.basename(requirements_path)]
-        _run(install + _options(env, wanted), env, build.app, requirements_path)
-        left = _clean_sources(before, wanted)
-        site = _site_packages(layer, version)
+        installer = Installer(build, program, layer.path, python, env, plan)
+        installer.create()
+        installer.follow()
+        left = clean(before)
+        site = site_packages(layer, version)
         _make_reproducible(layer, site)
-        _copy_system_libraries(layer)
-        compile_tree(python, site, _site_packages(layer, version).replace(layer.path, old, 1))
+        _copy_system_libraries(build, layer)
+        compile_tree(python, site, site.replace(layer.path, old, 1))
     finally:
         shutil.rmtree(old, ignore_errors=True)
     return left
 
 
-def _run(command: list[str], env: dict[str, str], cwd: str, requirements_path: str, *, quiet: bool = False) -> None:
-    """Runs uv, passing its lines on as they come. Raises ``Failure`` when it fails."""
-    seen = []
-    with subprocess.Popen(
-        command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("Using Python"):
-                continue
-            seen.append(line)
-            if not quiet:
-                note(line.rstrip())
-    if process.returncode:
-        explain("".join(seen), os.path.basename(requirements_path))
-
-
-def _installer_env(build: Build) -> dict[str, str]:
-    """The environment of uv: the build's own, pip's settings in uv's words, and nothing that moves the target."""
-    aside = sorted(name for name in build.user_env() if _OURS.match(name))
-    if aside:
-        warn(f"{', '.join(aside)}: left aside while packages are installed; the layers decide it.")
-    env = {name: value for name, value in build.env.items() if not _OURS.match(name)}
-    for pip_name, uv_name in _PIP_SETTINGS.items():
-        if value := env.get(pip_name):
-            separator = "," if uv_name == "UV_FIND_LINKS" else " "
-            env.setdefault(uv_name, separator.join(value.split()) if pip_name != "PIP_CERT" else value)
-    if _is_on(env.get("PIP_PRE", "")):
-        env.setdefault("UV_PRERELEASE", "allow")
-    # pip takes the best version that any index has; uv would stop at the first index that knows the name.
-    env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    env |= {
-        "UV_LINK_MODE": "copy",
-        "UV_PYTHON_DOWNLOADS": "never",
-        "UV_NO_PROGRESS": "1",
-        "NO_COLOR": "1",
-        "SOURCE_DATE_EPOCH": EPOCH,
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    # Debug information would hold the random names of uv's build directories.
-    for flags in ("CFLAGS", "CXXFLAGS"):
-        env[flags] = f"{env.get(flags, '')} -g0".strip()
-    headers = "/usr/include/python{}.{}".format(*sys.version_info[:2])
-    if os.path.isdir(headers):
-        env["CPATH"] = f"{env['CPATH']}:{headers}" if env.get("CPATH") else headers
-    return env
-
-
-def _options(env: dict[str, str], wanted: Requirements) -> list[str]:
-    """pip's settings that uv knows as options only, and pip's rule that one hash asks for all of them."""
-    options = ["--no-index"] if _is_on(env.get("PIP_NO_INDEX", "")) else []
-    options += ["--require-hashes"] if wanted.hashed or _is_on(env.get("PIP_REQUIRE_HASHES", "")) else []
-    for name, option in (("PIP_NO_BINARY", "--no-binary"), ("PIP_ONLY_BINARY", "--only-binary")):
-        for package in env.get(name, "").replace(",", " ").split():
-            options += [option, package]
-    return options
-
-
-def _is_on(value: str) -> bool:
-    return value.lower() in ("1", "true", "yes", "on")
-
-
-def _cache_layer(build: Build) -> str:
-    """The path of uv's cache, a layer that only builds see; begun anew with another uv."""
-    layer = open_layer(build, "uv-cache", cache=True)
-    key = {"uv": uv.VERSION}
-    if layer.stale(key):
-        layer.empty()
-    layer.commit(key)
-    return layer.path
+def _cache(build: Build) -> str:
+    """The path of uv's cache, which only builds see; uv itself lets several share it."""
+    return open_cache(build, "uv-cache", {"uv": uv.VERSION}).path
 
 
 def _make_reproducible(layer: Layer, site: str) -> None:
-    """Removes what differs from one install to the next: uv's notes about local sources, its lock."""
+    """Removes what differs from one install to the next, and what is secret: uv's notes about local sources, its
+    lock, the user and password of an address that a package came from."""
     for name in os.listdir(site):
         information = os.path.join(site, name)
-        if not name.endswith(".dist-info") or not os.path.exists(os.path.join(information, "RECORD")):
+        record = os.path.join(information, "RECORD")
+        if not name.endswith(".dist-info") or not os.path.exists(record):
             continue
-        note_path, record = os.path.join(information, "uv_cache.json"), os.path.join(information, "RECORD")
-        if os.path.exists(note_path):
-            os.unlink(note_path)
+        notes = os.path.join(information, "uv_cache.json")
+        if os.path.exists(notes):
+            os.unlink(notes)
         with open(record, encoding="utf-8", newline="") as file:
             lines = sorted(line for line in file if not line.startswith(f"{name}/uv_cache.json,"))
+        if (changed := _without_credentials(information)) is not None:
+            own = f"{name}/direct_url.json,"
+            lines = sorted(f"{own}{changed}\n" if line.startswith(own) else line for line in lines)
         with open(record, "w", encoding="utf-8", newline="") as file:
             file.writelines(lines)
     for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
@@ -243,57 +154,37 @@ def _make_reproducible(layer: Layer, site: str) -> None:
             os.unlink(path)
 
 
-def _copy_system_libraries(layer: Layer) -> None:
+def _without_credentials(information: str) -> str | None:
+    """Takes user and password out of direct_url.json; the end of its line in RECORD when that changed it."""
+    path = os.path.join(information, "direct_url.json")
+    if not os.path.exists(path):
+        return None
+    document = json.loads(read_bytes(path))
+    # A lone user such as git is part of the address; one with a password, or a token, is not.
+    clean_url = re.sub(r"//(?!git@)[^/@\s]+@", "//", document.get("url", ""))
+    if clean_url == document.get("url"):
+        return None
+    write_file(path, json.dumps({**document, "url": clean_url}, sort_keys=True))
+    content = read_bytes(path)
+    sha256 = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"sha256={sha256},{len(content)}"
+
+
+def _copy_system_libraries(build: Build, layer: Layer) -> None:
     """Takes along the system libraries that compiled packages need and that a run image may lack."""
     files = elf_files(layer.path)
     travelling = [os.path.basename(path) for path in files]
+    # What another buildpack brings in a layer of its own, such as apt's, is there at launch, too.
+    for directory in build.env.get("LD_LIBRARY_PATH", "").split(":"):
+        if directory and os.path.isdir(directory):
+            travelling += os.listdir(directory)
     runtime = os.path.join(os.path.dirname(layer.path), "runtime", FOLDER)
-    found, absent = closure(files, travelling + os.listdir(runtime))
+    if os.path.isdir(runtime):
+        travelling += os.listdir(runtime)
+    found, absent = closure(files, travelling)
     if found:
         copy_libraries(found, layer)
         add_to_search(layer)
         note(f"Taken along for compiled packages: {', '.join(found)}.")
     if absent:
         warn(f"Compiled packages name libraries that are not in the build image: {', '.join(absent)}.")
-
-
-def _source_entries(wanted: Requirements) -> dict[str, set[str]]:
-    return {path: set(_walk(path)) for path in wanted.local if os.path.isdir(path)}
-
-
-def _clean_sources(before: dict[str, set[str]], wanted: Requirements) -> bool:
-    """Removes build leftovers from local sources. Returns whether other new files are left there."""
-    left = False
-    for root, entries in before.items():
-        for path in sorted(set(_walk(root)) - entries):
-            relative = os.path.relpath(path, root)
-            top = next((part for part in relative.split(os.sep) if _is_leftover(part)), None)
-            if top is None:
-                left = left or not os.path.isdir(path)
-            elif os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, ignore_errors=True)
-            elif os.path.lexists(path):
-                os.unlink(path)
-    return left
-
-
-def _is_leftover(name: str) -> bool:
-    return name in ("build", "__pycache__") or name.endswith(".egg-info")
-
-
-def _walk(root: str) -> list[str]:
-    return [
-        os.path.join(directory, name)
-        for directory, folders, files in os.walk(root)
-        if "/.git" not in directory
-        for name in (*folders, *files)
-    ]
-
-
-def _site_packages(layer: Layer, version: str) -> str:
-    minor = ".".join(version.split(".")[:2])
-    return os.path.join(layer.path, "lib", f"python{minor}", "site-packages")
-
-
-def _without_credentials(value: str) -> str:
-    return re.sub(r"//[^/@\s]+@", "//", value)

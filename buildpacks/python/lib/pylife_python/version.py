@@ -1,4 +1,4 @@
-"""Which Python: what the app asks for, where it says so, and whether the build image has it."""
+"""Which Python: what the app asks for, where it says so, and who has it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,65 @@ import os
 import re
 import sys
 
-from pylife_sdk.output import fail
+from pylife_sdk.output import fail, listing
 
-_RELEASE = re.compile(r"(?:cpython-|python-)?(\d+)(?:\.(\d+))?(?:\.(\d+))?$")
-_CLAUSE = re.compile(r"(~=|===|==|!=|<=|>=|<|>)\s*(\d+(?:\.\d+)*)(\.\*)?$")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from pylife_sdk.context import Build, Detect
+    from pylife_sdk.runtimes import Found, NotFound
+
+FILE = ".python-version"
+MISSPELT = (
+    ".python-version.txt",
+    ".python-versions",
+    ".python-verison",
+    ".python-vesion",
+    ".python_version",
+    ".pythonversion",
+    ".pyhton-version",
+    ".pyton-version",
+    ".Python-version",
+    ".PYTHON-VERSION",
+    ".py-version",
+    "python-version",
+    "python-version.txt",
+    "python_version",
+    "python_version.txt",
+    "Runtime.txt",
+    "RUNTIME.txt",
+    "runtime.text",
+    "runtime.txt.txt",
+    "runtimes.txt",
+)
+# When the last security fix of a release came, and the newest release that is known here.
+_ENDED = {"3.9": "2025-10", "3.8": "2024-10", "3.7": "2023-06", "3.6": "2021-12", "3.5": "2020-09"}
+_ENDING = {"3.10": "2026-10"}
+_OLDEST_OF_3, _NEWEST_OF_3 = 10, 15
+_RELEASE = re.compile(r"(?:cpython-|python-)?(\d+)(?:\.(\d+))?(?:\.(\d+(?:(?:a|b|rc)\d+)?))?$")
 
 
 class Choice:
-    """The Python version to use and why: ``origin`` is a clause for people, ``notes`` are things worth saying."""
+    """The Python version to use and why: ``origin`` is a clause for people, ``notes`` are things worth saying.
+    ``found`` brings it there; it is None when nobody was asked."""
 
-    __slots__ = ("notes", "origin", "version")
+    __slots__ = ("file", "found", "notes", "origin", "version")
 
-    def __init__(self, version: str, origin: str, notes: tuple[str, ...] = ()) -> None:
-        self.version, self.origin, self.notes = version, origin, notes
+    def __init__(
+        self, version: str, origin: str, notes: tuple[str, ...] = (), found: Found | None = None, file: str = ""
+    ) -> None:
+        self.version, self.origin, self.notes, self.found, self.file = version, origin, notes, found, file
+
+
+class Wish:
+    """What one file asks for: in which words, on which line, which versions do, and how to ask for another."""
+
+    __slots__ = ("edit", "file", "fits", "line", "text")
+
+    def __init__(self, file: str, text: str, line: int, fits: Callable[[str], bool], edit: str) -> None:
+        self.file, self.text, self.line, self.fits, self.edit = file, text, line, fits, edit
 
 
 def available() -> str:
@@ -26,100 +72,234 @@ def available() -> str:
     return "{}.{}.{}".format(*sys.version_info[:3])
 
 
-def choose(app: str, there: str | None = None) -> Choice:
-    """The Python for the app: .python-version before runtime.txt before pyproject.toml before what is there.
+def choose(app: str, there: str | None = None, context: Build | Detect | None = None) -> Choice:
+    """The Python for the app: the first of its files that asks for one, else what is there.
 
-    Raises ``Failure`` when the app asks for a version that is not there, or in words that cannot be read.
+    ``there`` is the build image's version; with a ``context`` other sources are asked, too. Raises ``Failure`` when
+    nobody has what the app asks for, or when its words cannot be read.
     """
     there = there or available()
-    readers = {".python-version": _python_version, "runtime.txt": _runtime_txt, "pyproject.toml": _pyproject}
-    asking = {}
+    wishes = _wishes(app, there)
+    wish = wishes[0] if wishes else None
+    found = None
+    if context is not None:
+        found = _find(app, wish, there, context)
+        version = found.version if found else ""
+    elif wish and not wish.fits(there):
+        _explain_unavailable(app, wish, there, [f"available: Python {there}"])
+    else:
+        version = there
+    if wish is None:
+        return Choice(version, "the build image's own, since no file of the app asks for one", (), found)
+    notes = _notes(wish, wishes, there, version)
+    return Choice(version, f"asked for by {wish.file}:{wish.line} ({wish.text})", notes, found, wish.file)
+
+
+def _wishes(app: str, there: str) -> list[Wish]:
+    present = set(os.listdir(app))
+    if FILE not in present:
+        for name in MISSPELT:
+            if name in present and "runtime.txt" not in present and os.path.isfile(os.path.join(app, name)):
+                right = "runtime.txt" if "untime" in name.lower() else FILE
+                fail(
+                    "python.version-misspelt",
+                    f"The file {name} looks like a misspelt {right}, which would be passed over.",
+                    found=listing(app),
+                    fix=f"git mv {name} {right}",
+                )
+    readers = {
+        FILE: _python_version,
+        "runtime.txt": _runtime_txt,
+        "Pipfile.lock": _pipfile_lock,
+        "pyproject.toml": _pyproject,
+    }
+    wishes = []
     for name, read in readers.items():
         path = os.path.join(app, name)
-        if os.path.isfile(path) and (asked := read(path, there)):
-            asking[name] = asked
-    if not asking:
-        return Choice(there, "the build image's own, since no file of the app asks for one")
-    name, (wanted, line, edit) = next(iter(asking.items()))
-    if not _satisfied(wanted, there):
-        fail(
-            "python.version-unavailable",
-            f"{name}:{line} asks for Python {wanted}, and the build image has {there}.",
-            found=f"{name}:{line}: {_line(os.path.join(app, name), line)}\navailable: Python {there}",
-            fix=f"{edit}\nor build with a builder whose build image has Python {wanted}.",
-        )
+        if name in present and os.path.isfile(path) and (wish := read(path, there)):
+            wishes.append(wish)
+    return wishes
+
+
+def _notes(wish: Wish, wishes: list[Wish], there: str, version: str) -> tuple[str, ...]:
     notes = []
-    if name == "runtime.txt":
-        short = ".".join(there.split(".")[:2])
+    if wish.file == "runtime.txt":
+        short = ".".join((version or there).split(".")[:2])
         notes.append(
             "runtime.txt is deprecated. Move to .python-version:\n"
             f"git rm runtime.txt && echo {short} > .python-version && git add .python-version"
         )
+    minor = ".".join(version.split(".")[:2])
+    if ended := (_ENDED | _ENDING).get(minor):
+        notes.append(f"Python {minor} has had no security fixes since {ended}: move to a later one.")
     notes += [
-        f"{other} asks for Python {asked[0]} and is not followed: {name} comes first"
-        for other, asked in asking.items()
-        if other != name and not _satisfied(asked[0], there)
+        f"{other.file} asks for Python {other.text} and is not followed: {wish.file} comes first"
+        for other in wishes[1:]
+        if version and not other.fits(version)
     ]
-    return Choice(there, f"asked for by {name}:{line} ({wanted})", tuple(notes))
+    return tuple(notes)
 
 
-def _python_version(path: str, there: str) -> tuple[str, int, str] | None:
+def _find(app: str, wish: Wish | None, there: str, context: Build | Detect) -> Found | None:
+    """The source of the version; None in a detection when only the build asks those that may have it."""
+    from pylife_sdk.runtimes import NotFound, Runtime, find
+
+    from pylife_python.ranges import is_prerelease
+
+    def fits(version: str) -> bool:
+        try:
+            early = is_prerelease(version)
+        except ValueError:
+            return False
+        asked = wish is not None and re.search(r"\d(a|b|rc)\d", wish.text) is not None
+        return (asked or not early) and (wish is None or wish.fits(version))
+
+    runtime = Runtime("python", default="image,folder,mirror", image=lambda: (there, "/usr"))
+    try:
+        return find(runtime, fits, context, want=wish.text if wish else "")
+    except NotFound as absent:
+        if absent.unasked:
+            return None
+        if wish is None:
+            raise
+        _explain_unavailable(app, wish, there, _rows(absent))
+
+
+def _rows(absent: NotFound) -> list[str]:
+    return [f"{row.source}: {row.why or 'Python ' + ', '.join(row.versions[:8])}" for row in absent.seen]
+
+
+def _explain_unavailable(app: str, wish: Wish, there: str, rows: list[str]) -> NoReturn:
+    where, found = f"{wish.file}:{wish.line}", "\n".join(rows)
+    shown = f"{where}: {_line(os.path.join(app, wish.file), wish.line)}\n{found}"
+    other = (
+        f"{wish.edit}\nor build with a builder whose build image has Python {wish.text}\n"
+        "or name a source that has it: pylife build --env BP_RUNTIME_SOURCES=image,folder:DIRECTORY,mirror:URL ..."
+    )
+    numbers = [int(part) for part in re.findall(r"\d+", wish.text)[:2]]
+    exact = wish.text[:1].isdigit()
+    minor = ".".join(map(str, numbers))
+    if exact and (numbers[0] < 3 or (numbers[0] == 3 and 0 <= [*numbers, 99][1] < _OLDEST_OF_3)):
+        ended = _ENDED.get(minor, "2020-01" if numbers[0] < 3 else "years")
+        fail(
+            "python.version-eol",
+            f"{where} asks for Python {wish.text}, which has had no security fixes since {ended}.",
+            found=shown,
+            fix=other,
+        )
+    if exact and (numbers[0] > 3 or (len(numbers) > 1 and numbers[1] > _NEWEST_OF_3)):
+        fail(
+            "python.version-unknown",
+            f"{where} asks for Python {wish.text}, and no such release is known.",
+            found=shown,
+            fix=other,
+        )
+    fail(
+        "python.version-unavailable",
+        f"{where} asks for Python {wish.text}, and the build image has {there}.",
+        found=shown,
+        fix=other,
+    )
+
+
+def _python_version(path: str, there: str) -> Wish:
+    with open(path, "rb") as file:
+        start = file.read(64)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
+        fail(
+            "python.version-encoding",
+            f"{FILE} is UTF-16 text, as PowerShell's > writes it; a version is read as UTF-8.",
+            found=f"the first bytes of {FILE}: {start[:12].hex(' ')}",
+            fix=f"iconv -f UTF-16 -t UTF-8 {FILE} > tmp && mv tmp {FILE}\ngit add {FILE}",
+        )
     lines = _lines(path)
     wanted = [(number, text.strip()) for number, text in lines if text.strip() and not text.lstrip().startswith("#")]
     short = ".".join(there.split(".")[:2])
-    edit = f"echo {short} > .python-version"
+    edit = f"echo {short} > {FILE}"
     if len(wanted) != 1 or not _RELEASE.match(wanted[0][1]):
+        several = len(wanted) > 1 and all(_RELEASE.match(text) for _, text in wanted)
         fail(
-            "python.version-invalid",
-            f".python-version:{wanted[-1][0] if wanted else 1} does not name one Python version.",
+            "python.version-several" if several else "python.version-invalid",
+            f"{FILE} names {len(wanted)} Python versions, and an app runs on one."
+            if several
+            else f"{FILE}:{wanted[-1][0] if wanted else 1} does not name one Python version.",
             found="\n".join(repr(text) for _, text in lines) or "(an empty file)",
             fix=f"Write one version such as {short} or {there}, and nothing else:\n{edit}",
         )
     number, text = wanted[0]
-    return _release(text), number, edit
+    return Wish(FILE, _release(text), number, _prefix(_release(text)), edit)
 
 
-def _runtime_txt(path: str, there: str) -> tuple[str, int, str] | None:
+def _runtime_txt(path: str, there: str) -> Wish:
     wanted = [(number, text.strip()) for number, text in _lines(path) if text.strip()]
     short = ".".join(there.split(".")[:2])
+    edit = f"git rm runtime.txt && echo {short} > {FILE}"
     if len(wanted) != 1 or not wanted[0][1].startswith("python-") or not _RELEASE.match(wanted[0][1]):
         fail(
             "python.version-invalid",
             "runtime.txt does not name one Python version.",
             found="\n".join(repr(text) for _, text in wanted) or "(an empty file)",
-            fix=f"Move to .python-version:\ngit rm runtime.txt && echo {short} > .python-version",
+            fix=f"Move to {FILE}:\n{edit}",
         )
-    edit = f"git rm runtime.txt && echo {short} > .python-version"
-    return _release(wanted[0][1]), wanted[0][0], edit
+    text = _release(wanted[0][1])
+    return Wish("runtime.txt", text, wanted[0][0], _prefix(text), edit)
 
 
-def _pyproject(path: str, there: str) -> tuple[str, int, str] | None:
+def _pipfile_lock(path: str, there: str) -> Wish | None:
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            requires = json.load(file).get("_meta", {}).get("requires", {})
+    except ValueError:
+        return None  # what is wrong with the lock is said when it is installed from
+    text = str(requires.get("python_full_version") or requires.get("python_version") or "")
+    if not _RELEASE.match(text):
+        return None
+    edit = (
+        f'Write into the Pipfile, below [requires], then `pipenv lock`:\npython_version = "{there.rpartition(".")[0]}"'
+    )
+    return Wish("Pipfile.lock", text, _number(path, r'\s*"python_(full_)?version"'), _prefix(text), edit)
+
+
+def _pyproject(path: str, there: str) -> Wish | None:
+    from pylife_python.ranges import parse
+
+    document = _toml(path)
+    wanted, pattern = document.get("project", {}).get("requires-python"), "requires-python"
+    if wanted is None:
+        poetry = document.get("tool", {}).get("poetry", {})
+        wanted, pattern = poetry.get("dependencies", {}).get("python"), "python"
+    if wanted is None:
+        return None
+    line = _number(path, rf"\s*{pattern}\s*=")
+    short = ".".join(there.split(".")[:2])
+    edit = f'Write on pyproject.toml:{line}\n{pattern} = ">={short}"'
+    try:
+        fits = parse(wanted)
+    except (ValueError, TypeError):
+        fail(
+            "python.version-invalid",
+            f"pyproject.toml:{line} has a {pattern} that is not a list of version clauses.",
+            found=f"{pattern} = {wanted!r}",
+            fix=edit,
+        )
+    return Wish("pyproject.toml", wanted, line, fits, edit)
+
+
+def _toml(path: str) -> dict[str, Any]:
     import tomllib
 
     try:
         with open(path, "rb") as file:
-            wanted = tomllib.load(file).get("project", {}).get("requires-python")
-    except tomllib.TOMLDecodeError as error:
+            return tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         fail(
             "python.version-invalid",
             "pyproject.toml is not valid TOML.",
             found=str(error),
             fix="Correct the place that is named.",
         )
-    if wanted is None:
-        return None
-    line = next((number for number, text in _lines(path) if re.match(r"\s*requires-python\s*=", text)), 1)
-    short = ".".join(there.split(".")[:2])
-    edit = f'Write on pyproject.toml:{line}\nrequires-python = ">={short}"'
-    clauses = [clause.strip() for clause in str(wanted).split(",") if clause.strip()]
-    if not isinstance(wanted, str) or not all(_CLAUSE.match(clause) for clause in clauses):
-        fail(
-            "python.version-invalid",
-            f"pyproject.toml:{line} has a requires-python that is not a list of version clauses.",
-            found=f"requires-python = {wanted!r}",
-            fix=edit,
-        )
-    return wanted, line, edit
 
 
 def _release(text: str) -> str:
@@ -127,44 +307,13 @@ def _release(text: str) -> str:
     return ".".join(part for part in match.groups() if part) if match else text
 
 
-def _satisfied(wanted: str, there: str) -> bool:
-    """Whether ``there`` is what ``wanted`` means: a release (any of its patches) or version clauses."""
-    have = _numbers(there)
-    if wanted[:1].isdigit():
-        asked = _numbers(wanted)
-        return have[: len(asked)] == asked
-    return all(_clause(clause.strip(), have) for clause in wanted.split(",") if clause.strip())
+def _prefix(wanted: str) -> Callable[[str], bool]:
+    """A release means any of its patches."""
+    return lambda version: version == wanted or version.startswith(wanted + ".")
 
 
-def _clause(clause: str, have: tuple[int, ...]) -> bool:
-    match = _CLAUSE.match(clause)
-    if match is None:
-        return False
-    operator, asked, star = match[1], _numbers(match[2]), bool(match[3])
-    if star:
-        same = have[: len(asked)] == asked
-        return same if operator == "==" else not same
-    width = max(len(asked), len(have))
-    left, right = have + (0,) * (width - len(have)), asked + (0,) * (width - len(asked))
-    match operator:
-        case "==" | "===":
-            return left == right
-        case "!=":
-            return left != right
-        case "<=":
-            return left <= right
-        case ">=":
-            return left >= right
-        case "<":
-            return left < right
-        case ">":
-            return left > right
-        case _:
-            return left >= right and have[: len(asked) - 1] == asked[:-1]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _number(path: str, pattern: str) -> int:
+    return next((number for number, text in _lines(path) if re.match(pattern, text)), 1)
 
 
 def _lines(path: str) -> list[tuple[int, str]]:

@@ -1,0 +1,71 @@
+"""The names of an app's packages, as far as its files tell them without installing."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from pylife_sdk.output import Failure
+
+_LOCKED = re.compile(r'^name = "([^"]+)"', re.M)
+
+
+def named_packages(app: str, manager: str, files: tuple[str, ...]) -> frozenset[str]:
+    """Normalised names, with those that a lock brings along; what cannot be read names none."""
+    if manager == "pip":
+        from pylife_sdk.requirements import read_requirements
+
+        found: set[str] = set()
+        for name in files:
+            try:
+                wanted = read_requirements(os.path.join(app, name))
+            except (Failure, OSError):
+                continue
+            found |= wanted.names
+            if wanted.local and os.path.isfile(os.path.join(app, "pyproject.toml")):
+                found |= _declared(os.path.join(app, "pyproject.toml"))
+        return frozenset(found)
+    path = os.path.join(app, files[0])
+    if manager == "pyproject":
+        return frozenset(_declared(path))
+    text = _read(path)
+    if manager == "pipenv":
+        return frozenset(_normal(name) for name in re.findall(r'^        "([^"]+)": \{', text, re.M))
+    return frozenset(_normal(name) for name in _LOCKED.findall(text))
+
+
+def installed_packages(venv: str) -> frozenset[str]:
+    """The normalised names of what an environment has."""
+    library = os.path.join(venv, "lib")
+    return frozenset(
+        _normal(entry.removesuffix(".dist-info").rpartition("-")[0])
+        for python in (os.listdir(library) if os.path.isdir(library) else ())
+        for entry in os.listdir(os.path.join(library, python, "site-packages"))
+        if entry.endswith(".dist-info")
+    )
+
+
+def _declared(path: str) -> set[str]:
+    import tomllib
+
+    try:
+        document = tomllib.loads(_read(path))
+    except ValueError:
+        return set()
+    found = set(document.get("tool", {}).get("poetry", {}).get("dependencies", {}))
+    for text in document.get("project", {}).get("dependencies", []):
+        if match := re.match(r"\s*([A-Za-z0-9][\w.-]*)", str(text)):
+            found.add(match[1])
+    return {_normal(name) for name in found}
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
