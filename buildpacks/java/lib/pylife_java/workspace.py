@@ -1,0 +1,73 @@
+"""What becomes of the app's folder: sources go, what was built comes, with the slices that it is exported in."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from fnmatch import fnmatch
+
+from pylife_sdk.context import Build, read_bytes, write_file
+from pylife_sdk.layer import Layer
+
+from pylife_java.explode import App
+
+_STAY = ("Procfile", "project.toml", ".git")
+
+
+def remember(layer: Layer, app: App) -> None:
+    """Writes beside the built tree how it is started and divided."""
+    document = {
+        "arguments": app.arguments,
+        "slices": app.slices,
+        "classes": app.classes,
+        "framework": app.framework,
+        "notes": app.notes,
+    }
+    write_file(os.path.join(layer.path, "app.json"), json.dumps(document, indent=1, sort_keys=True) + "\n")
+
+
+def recall(layer: Layer) -> App:
+    """What ``remember`` wrote."""
+    document = json.loads(read_bytes(os.path.join(layer.path, "app.json")))
+    return App(**document)
+
+
+def replace(build: Build, tree: str) -> None:
+    """Empties the app's folder but for the Procfile and what BP_INCLUDE_FILES names, and copies the tree into it."""
+    kept = [pattern for pattern in build.env.get("BP_INCLUDE_FILES", "").replace(";", ":").split(":") if pattern]
+    for folder, folders, files in os.walk(build.app, topdown=False):
+        for name in files + [each for each in folders if os.path.islink(os.path.join(folder, each))]:
+            path = os.path.join(folder, name)
+            shown = os.path.relpath(path, build.app)
+            if shown.split("/")[0] not in _STAY and not any(fnmatch(shown, pattern) for pattern in kept):
+                os.unlink(path)
+        if folder != build.app and not os.listdir(folder):
+            os.rmdir(folder)
+    shutil.copytree(tree, build.app, symlinks=True, dirs_exist_ok=True)
+
+
+def copy_whole(build: Build, tree: str) -> None:
+    """Copies the app's folder as it is after its build."""
+    shutil.copytree(build.app, tree, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
+
+
+def starts_built_files(app: str) -> bool:
+    """Whether the Procfile names files where a build leaves them, so that these must stay there."""
+    try:
+        text = read_bytes(os.path.join(app, "Procfile")).decode(errors="replace")
+    except OSError:
+        return False
+    return any(part in text for part in ("target/", "build/libs/", "build/install/", "mvnw", "gradlew", "mvn "))
+
+
+def whole_app(app: str) -> App:
+    """An app that its Procfile starts: its jars in slices of their own, the rest as it is."""
+    jars = sorted(
+        os.path.relpath(os.path.join(folder, name), app)
+        for folder, _, files in os.walk(app)
+        for name in files
+        if name.endswith(".jar") and "/dependency" in folder
+    )
+    snapshots = [path for path in jars if "SNAPSHOT" in path]
+    return App([], [[path for path in jars if path not in snapshots], snapshots], 8000, "")
