@@ -1,9 +1,9 @@
 # The verbs of this repository; bare `make` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-check setup-test demo demo-dockerfile test check bench docs clean
+.PHONY: help setup setup-check setup-test demo demo-dockerfile samples test check bench docs clean
 
 BIN := .venv/bin
-SCRIPTS := scripts/demo scripts/docs scripts/readme-commands # Python without the suffix that ruff looks for
+SCRIPTS := scripts/demo scripts/docs scripts/readme-commands scripts/samples # Python without the suffix that ruff looks for
 
 help: ## Print the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: setup ## Build samples/python-django, run the image, show its answer
 
 demo-dockerfile: setup ## Build samples/dockerfile-multistage with its Dockerfile, run it, show its answer
 	@$(BIN)/python scripts/demo dockerfile
+
+samples: setup ## Build, run and probe every sample; ONLY=NAME for one, REBUILD=1 to build again with one file changed
+	@$(BIN)/python scripts/samples $(addprefix --only ,$(ONLY)) $(if $(REBUILD),--rebuild)
 
 test: setup-test ## Run all tests: unit, buildpacks, functional
 	$(BIN)/pytest -q -n 2 tests/unit
