@@ -1,0 +1,1 @@
+"""Node.js apps: runtime, package manager, packages, build scripts, start."""
