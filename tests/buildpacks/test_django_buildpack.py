@@ -31,7 +31,7 @@ def test_detect_wants_manage_and_django(bench: Bench) -> None:
     ran, plan = bench.write({"requirements.txt": "-r base.txt", "base.txt": "Django>=5"}).detect("django")
     assert ran.code == 0
     assert plan["provides"] == [{"name": "django"}]
-    assert [require["name"] for require in plan["requires"]] == ["python", "django"]
+    assert [require["name"] for require in plan["requires"]] == ["django", "python"]
 
 
 def test_detect_explains_its_choice_of_several_manage_files(bench: Bench) -> None:

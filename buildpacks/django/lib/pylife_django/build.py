@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 
 from pylife_sdk.context import Build
+from pylife_sdk.hooks import run_hook
 from pylife_sdk.launch import Process, shell, write_launch
 from pylife_sdk.output import fail, heading, note, warn
+from pylife_sdk.python_app import how_to_add, package_files, procfile_types
 
 from pylife_django.project import Project
 
@@ -18,6 +19,7 @@ def build(context: Build) -> None:
     venv = context.env.get("VIRTUAL_ENV", "")
     if not _has_django(venv):
         warn("Django is not installed in the virtual environment, so there is nothing to do for it.")
+        run_hook(context, "post_compile", context.env)
         return
     project = Project(context.app, context.env)
     where = os.path.relpath(os.path.join(project.directory, "manage.py"), context.app)
@@ -32,6 +34,7 @@ def build(context: Build) -> None:
         from pylife_django.command import run_manage
 
         run_manage(project, venv, ["migrate", "--noinput"])
+    run_hook(context, "post_compile", context.env)
     write_launch(context, _processes(context, project, venv, migrate), [[path] for path in slices])
 
 
@@ -57,12 +60,12 @@ def _has_django(venv: str) -> bool:
 
 def _processes(context: Build, project: Project, venv: str, migrate: str) -> list[Process]:
     directory = "" if project.directory == context.app else project.directory
-    own = _procfile_types(context.app)
+    own = procfile_types(context.app)
     processes = []
     if "web" in own:
         note("web: the Procfile's own.")
     else:
-        line = _web_line(project, venv)
+        line = _web_line(context.app, project, venv)
         note(f"web: {line}")
         processes.append(Process("web", shell(f"exec {line}"), True, directory))
     if "release" in own:
@@ -73,7 +76,7 @@ def _processes(context: Build, project: Project, venv: str, migrate: str) -> lis
     return processes
 
 
-def _web_line(project: Project, venv: str) -> str:
+def _web_line(app: str, project: Project, venv: str) -> str:
     """The command line of the web process: a server that is installed, else Django's own for development."""
     gunicorn = os.path.exists(os.path.join(venv, "bin", "gunicorn"))
     uvicorn = os.path.exists(os.path.join(venv, "bin", "uvicorn"))
@@ -85,15 +88,8 @@ def _web_line(project: Project, venv: str) -> str:
         cause = "no WSGI_APPLICATION or wsgi.py was found" if gunicorn else "no ASGI_APPLICATION or asgi.py was found"
         add = "Name the entry point in a Procfile: web: gunicorn PACKAGE.wsgi --bind 0.0.0.0:$PORT"
     else:
-        cause = "neither gunicorn nor uvicorn is in requirements.txt"
-        add = "echo gunicorn >> requirements.txt"
+        file = (package_files(app) or ["requirements.txt"])[0]
+        cause = f"neither gunicorn nor uvicorn is in {file}"
+        add = how_to_add(file, "gunicorn")
     warn(f"web is Django's DEVELOPMENT SERVER: {cause}.\nIt is not made for production. {add}")
     return "python manage.py runserver 0.0.0.0:${PORT:-8000} --noreload"
-
-
-def _procfile_types(app: str) -> set[str]:
-    path = os.path.join(app, "Procfile")
-    if not os.path.isfile(path):
-        return set()
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return set(re.findall(r"^\s*([A-Za-z0-9_-]+)\s*:", file.read(), re.M))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 from pylife_sdk.output import note
+from pylife_sdk.process import run
+from pylife_sdk.python_app import package_files
 
 from pylife_django.failures import explain
 from pylife_django.project import Project
@@ -24,21 +25,7 @@ def run_quiet(project: Project, venv: str, arguments: list[str]) -> None:
 
 def _run(project: Project, venv: str, arguments: list[str], command: str, *, quiet: bool) -> None:
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
-    seen: list[str] = []
-    with subprocess.Popen(
-        [os.path.join(venv, "bin", "python"), *arguments],
-        cwd=project.directory,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            seen.append(line)
-            if not quiet:
-                note(line.rstrip())
-    if process.returncode:
-        explain("".join(seen), command, project.settings)
+    command_line = [os.path.join(venv, "bin", "python"), *arguments]
+    ran = run(command_line, env=env, cwd=project.directory, show=None if quiet else lambda line: True)
+    if ran.code:
+        explain(ran.output, command, project.settings, (package_files(project.app) or ["requirements.txt"])[0])

@@ -6,6 +6,7 @@ import re
 from typing import NoReturn
 
 from pylife_sdk.output import fail
+from pylife_sdk.python_app import how_to_add
 
 # Modules whose package has another name.
 _PACKAGES = {
@@ -28,14 +29,15 @@ _PACKAGES = {
 _SKIP = "or leave static files out of this build: pylife build --env DISABLE_COLLECTSTATIC=1 ..."
 
 
-def explain(output: str, command: str, settings: str) -> NoReturn:
-    """Raises the ``Failure`` that fits what ``command`` printed; ``settings`` names the settings module."""
+def explain(output: str, command: str, settings: str, file: str = "requirements.txt") -> NoReturn:
+    """Raises the ``Failure`` that fits what ``command`` printed; ``settings`` names the settings module, ``file`` the
+    file of the app's packages."""
     tail = "\n".join(output.strip().splitlines()[-15:])
     skip = _SKIP if "collectstatic" in command else ""
     absent = r"(?:ModuleNotFoundError|ImportError): No module named '([^']+)'|Error loading (psycopg2|MySQLdb)"
     if match := re.search(absent, output):
         module = match[1] or match[2]
-        fix = _module_fix(module, settings)
+        fix = _module_fix(module, settings, file)
         fail("django.module-missing", f"`{command}` needs the module {module}.", found=tail, fix=fix)
     if variable := _missing_variable(output):
         fail(
@@ -64,15 +66,15 @@ def explain(output: str, command: str, settings: str) -> NoReturn:
     )
 
 
-def _module_fix(module: str, settings: str) -> str:
+def _module_fix(module: str, settings: str, file: str) -> str:
     top = module.split(".")[0]
     if settings == module or settings.startswith(module + "."):
         return f"Check DJANGO_SETTINGS_MODULE ({settings}): a module of this name is not beside manage.py."
     if settings.split(".")[0] == top:
         return f"Commit the file of {module}, which is the project's own, or correct the import that names it."
     return (
-        f"Add the package that has {module} to requirements.txt (or remove it from INSTALLED_APPS):\n"
-        f"echo {_PACKAGES.get(top, top)} >> requirements.txt"
+        f"Add the package that has {module} to {file} (or remove it from INSTALLED_APPS):\n"
+        f"{how_to_add(file, _PACKAGES.get(top, top))}"
     )
 
 

@@ -16,10 +16,11 @@ class Project:
     ``wsgi`` and ``asgi`` are ``module:name``, empty when there is none.
     """
 
-    __slots__ = ("asgi", "directory", "others", "settings", "settings_origin", "wants_asgi", "wsgi")
+    __slots__ = ("app", "asgi", "directory", "others", "settings", "settings_origin", "wants_asgi", "wsgi")
 
     def __init__(self, app: str, env: Mapping[str, str]) -> None:
         found = find_manage(app)
+        self.app = app
         self.directory = os.path.dirname(found[0])
         self.others = [os.path.relpath(path, app) for path in found[1:]]
         self.settings, self.settings_origin = _settings(found[0], app, env)

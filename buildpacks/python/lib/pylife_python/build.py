@@ -88,8 +88,9 @@ def _left_to_others(context: Build) -> bool:
 
 
 def _guess(context: Build, venv: Layer, manager: Manager) -> None:
-    from pylife_python.names import installed_packages
-    from pylife_python.web import guess_web, procfile_types
+    from pylife_sdk.python_app import installed_packages, procfile_types
+
+    from pylife_python.web import guess_web
 
     packages = installed_packages(venv.path)
     if "web" in procfile_types(context.app) or ("django" in packages and _has_manage(context.app)):

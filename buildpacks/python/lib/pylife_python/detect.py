@@ -7,8 +7,9 @@ import os
 from pylife_sdk.context import NO_MATCH, Detect
 from pylife_sdk.decisions import Decisions
 from pylife_sdk.output import Failure
+from pylife_sdk.python_app import LOCKS
 
-from pylife_python.managers import LOCKS, MISSPELT, REQUIREMENTS, Manager
+from pylife_python.managers import MISSPELT, REQUIREMENTS, Manager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ def _manager(context: Detect, decisions: Decisions) -> Manager | None:
 
 
 def _web(context: Detect, manager: Manager, decisions: Decisions) -> None:
-    from pylife_python.names import named_packages
-    from pylife_python.web import guess_web, procfile_types
+    from pylife_sdk.python_app import named_packages, procfile_types
+
+    from pylife_python.web import guess_web
 
     if "web" in procfile_types(context.app):
         decisions.read("Procfile")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from pylife_sdk.output import fail, listing
+from pylife_sdk.python_app import LOCKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
 
 CHOICE = "PYLIFE_PYTHON_PACKAGE_MANAGER"
 REQUIREMENTS = "BP_PIP_REQUIREMENT"
-# In the order in which they are looked for; a file belongs to one manager.
-LOCKS = {
-    "requirements.txt": "pip",
-    "uv.lock": "uv",
-    "poetry.lock": "poetry",
-    "pdm.lock": "pdm",
-    "Pipfile.lock": "pipenv",
-    "pylock.toml": "pylock",
-}
 MISSPELT = (
     "requirement.txt",
     "requirements",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from pylife_sdk.python_app import how_to_add
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -49,15 +51,6 @@ def guess_web(app: str, packages: Collection[str], file: str) -> Guess | None:
     return _asgi(root, module, target, where, factory, packages, file)
 
 
-def procfile_types(app: str) -> set[str]:
-    """The process types of the app's own Procfile."""
-    path = os.path.join(app, "Procfile")
-    if not os.path.isfile(path):
-        return set()
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return set(re.findall(r"^\s*([A-Za-z0-9_-]+)\s*:", file.read(), re.M))
-
-
 def _wsgi(
     root: str, module: str, target: str, where: str, factory: bool, packages: Collection[str], file: str
 ) -> Guess:
@@ -73,7 +66,7 @@ def _wsgi(
         return Guess(f"{prefix}waitress-serve --host 0.0.0.0 --port {_BIND} {call}", f"{where}, served by waitress")
     warning = (
         f"web is Flask's DEVELOPMENT SERVER: neither gunicorn nor waitress is in {file}.\n"
-        f"It is not made for production. {_advice(file, 'gunicorn')}"
+        f"It is not made for production. {how_to_add(file, 'gunicorn')}"
     )
     prefix = f"env PYTHONPATH={root} " if root else ""
     line = f"{prefix}flask --app {module}:{target} run --host 0.0.0.0 --port {_BIND}"
@@ -93,19 +86,9 @@ def _asgi(
         call = f"'{module}:{target}()'" if factory else f"{module}:{target}"
         return Guess(f"{prefix}hypercorn {call} --bind 0.0.0.0:{_BIND}", f"{where}, served by hypercorn")
     warning = (
-        f"There is the {where}, and nothing that could serve it: no uvicorn in {file}.\n{_advice(file, 'uvicorn')}"
+        f"There is the {where}, and nothing that could serve it: no uvicorn in {file}.\n{how_to_add(file, 'uvicorn')}"
     )
     return Guess("", where, warning)
-
-
-def _advice(file: str, package: str) -> str:
-    return {
-        "uv.lock": f"uv add {package}",
-        "poetry.lock": f"poetry add {package}",
-        "pdm.lock": f"pdm add {package}",
-        "Pipfile.lock": f"pipenv install {package}",
-        "pyproject.toml": f"Add {package} to its dependencies.",
-    }.get(file, f"echo {package} >> {file}")
 
 
 def _find(app: str) -> tuple[str, str, str, bool] | None:

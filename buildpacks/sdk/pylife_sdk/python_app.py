@@ -1,4 +1,5 @@
-"""The names of an app's packages, as far as its files tell them without installing."""
+"""What the files of a Python app tell without running or installing anything: its packages, its process types, how to
+add a package. Shared by the buildpacks for Python and for its frameworks; cheap to import."""
 
 from __future__ import annotations
 
@@ -7,6 +8,23 @@ import re
 
 from pylife_sdk.output import Failure
 
+# The files that name packages, in the order in which they are looked for; each belongs to one package manager.
+LOCKS = {
+    "requirements.txt": "pip",
+    "uv.lock": "uv",
+    "poetry.lock": "poetry",
+    "pdm.lock": "pdm",
+    "Pipfile.lock": "pipenv",
+    "pylock.toml": "pylock",
+}
+_ADD = {
+    "uv.lock": "uv add {}",
+    "poetry.lock": "poetry add {}",
+    "pdm.lock": "pdm add {}",
+    "Pipfile.lock": "pipenv install {}",
+    "pyproject.toml": "Add {} to the dependencies in pyproject.toml.",
+    "pylock.toml": "uv add {} && uv export -o pylock.toml",
+}
 _LOCKED = re.compile(r'^name = "([^"]+)"', re.M)
 
 
@@ -32,6 +50,22 @@ def named_packages(app: str, manager: str, files: tuple[str, ...]) -> frozenset[
     if manager == "pipenv":
         return frozenset(_normal(name) for name in re.findall(r'^        "([^"]+)": \{', text, re.M))
     return frozenset(_normal(name) for name in _LOCKED.findall(text))
+
+
+def package_files(app: str) -> list[str]:
+    """The app's files that name packages; pyproject.toml only where there is no lock."""
+    found = [name for name in LOCKS if os.path.isfile(os.path.join(app, name))]
+    return found or [name for name in ("pyproject.toml",) if os.path.isfile(os.path.join(app, name))]
+
+
+def how_to_add(file: str, package: str) -> str:
+    """The command that adds a package to what ``file`` names."""
+    return _ADD.get(file, f"echo {{}} >> {file}").format(package)
+
+
+def procfile_types(app: str) -> set[str]:
+    """The process types of the app's own Procfile."""
+    return set(re.findall(r"^\s*([A-Za-z0-9_-]+)\s*:", _read(os.path.join(app, "Procfile")).lstrip("\ufeff"), re.M))
 
 
 def installed_packages(venv: str) -> frozenset[str]:
