@@ -21,7 +21,39 @@ def test_detect_takes_a_procfile_and_nothing_like_it(bench: Bench) -> None:
     assert ran.code == 100
     assert "git mv procfile Procfile" in ran.out
     ran, plan = bench.write({"Procfile": "web: x"}).detect("procfile")
-    assert (ran.code, plan) == (0, {})
+    assert (ran.code, plan["provides"]) == (0, [{"name": "procfile"}])
+
+
+def test_detect_tells_what_the_processes_will_be(bench: Bench) -> None:
+    _, plan = bench.write({"Procfile": "web: serve\nworker: work --all\n"}).detect("procfile")
+    said = plan["requires"][0]["metadata"]["pylife"]
+    assert said["files"] == ["Procfile"]
+    assert said["processes"] == [
+        {"type": "web", "command": "serve", "why": "asked for by Procfile:1; it is what the image starts"},
+        {"type": "worker", "command": "work --all", "why": "asked for by Procfile:2"},
+    ]
+
+
+def test_detect_tells_why_the_build_will_stop_and_lets_it_say_so(bench: Bench) -> None:
+    ran, plan = bench.write({"Procfile": "web serve\n"}).detect("procfile")
+    assert ran.code == 0
+    assert [problem["id"] for problem in plan["requires"][0]["metadata"]["pylife"]["problems"]] == ["procfile.syntax"]
+
+
+@pytest.mark.parametrize(
+    ("text", "default"),
+    [
+        ("worker: a\n", ["worker"]),
+        ("worker: a\nclock: b\n", []),
+        ("worker: a\nrelease: b\nweb: c\n", ["web"]),
+    ],
+)
+def test_processes_without_web(bench: Bench, text: str, default: list[str]) -> None:
+    ran = bench.write({"Procfile": text}).build("procfile")
+    assert ran.code == 0, ran.err
+    processes = bench.processes("procfile")
+    assert [name for name, process in processes.items() if process.get("default")] == default
+    assert ("pylife run --process worker" in ran.out) == (not default)
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,20 @@ Source: Heroku's Dev Center, "The Procfile". Comments, blank lines, tabs and CRL
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
 from pylife_sdk.output import fail
 
-_LINE = re.compile(r"\s*([^\s:]+)\s*:\s*(.*?)\s*$")
-_TYPE = re.compile(r"[A-Za-z0-9_-]+$")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
-@dataclass(frozen=True, slots=True)
 class Entry:
     """A process type and its command, with its line."""
 
-    type: str
-    command: str
-    line: int
+    __slots__ = ("command", "line", "type")
+
+    def __init__(self, type: str, command: str, line: int) -> None:
+        self.type, self.command, self.line = type, command, line
 
 
 def parse(content: bytes) -> list[Entry]:
@@ -58,24 +56,35 @@ def parse(content: bytes) -> list[Entry]:
     return entries
 
 
+def default_type(entries: Sequence[Entry]) -> str:
+    """The process that the image starts by itself: ``web``, or the only one; "" when none of several is to be first."""
+    types = [entry.type for entry in entries]
+    return "web" if "web" in types else types[0] if len(types) == 1 else ""
+
+
 def _entry(text: str, number: int, content: bytes) -> Entry:
-    match = _LINE.match(text)
-    if match is None or not match[2]:
+    type, _, command = (part.strip() for part in text.partition(":"))
+    if not type or not command or len(type.split()) > 1:
         fail(
             "procfile.syntax",
             f"Procfile:{number} is not of the form `type: command`.",
             found=_around(content, number),
             fix=f"Write a type, a colon and a command on line {number}, such as\nweb: {text.strip().rstrip(':')}",
         )
-    if not _TYPE.match(match[1]):
-        better = re.sub(r"[^A-Za-z0-9_-]+", "-", match[1]).strip("-") or "worker"
+    if not all(map(_is_allowed, type)):
+        parts = "".join(c if _is_allowed(c) else " " for c in type).split()
+        better = "-".join(part.strip("-") for part in parts if part.strip("-")) or "worker"
         fail(
             "procfile.name",
-            f"Procfile:{number} names a process {match[1]!r}; a type has letters, digits, - and _ only.",
+            f"Procfile:{number} names a process {type!r}; a type has letters, digits, - and _ only.",
             found=_around(content, number),
-            fix=f"{better}: {match[2]}",
+            fix=f"{better}: {command}",
         )
-    return Entry(match[1], match[2], number)
+    return Entry(type, command, number)
+
+
+def _is_allowed(character: str) -> bool:
+    return character in "-_" or (character.isascii() and character.isalnum())
 
 
 def _text(content: bytes) -> str:

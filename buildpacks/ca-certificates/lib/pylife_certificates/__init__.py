@@ -1,0 +1,1 @@
+"""The buildpack of certificate authorities from service bindings."""

@@ -1,0 +1,1 @@
+"""The buildpack of the source's revision."""
