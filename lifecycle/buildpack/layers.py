@@ -5,7 +5,9 @@ Source: CNB buildpack.md, "Layer Types" and "Layer Content Metadata (TOML)"; pla
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -167,12 +169,22 @@ def read_layers(root: BuildRoot, layers_dir: str, element: GroupElement) -> tupl
 
 
 def set_aside(root: BuildRoot, layers: Sequence[BuiltLayer]) -> tuple[str, ...]:
-    """Rename the directory of every layer that has a toml without types to ``<layer>.ignore``; returns their paths."""
+    """Rename the directory of every layer that has a toml without types to ``<layer>.ignore``; returns their paths.
+
+    One that was restored from the cache lies below overlayfs, which renames no directory from there: nobody needs its
+    content any more, and it is removed instead of copied.
+    """
     moved = []
     for layer in layers:
         if layer.present and layer.declared and layer.types.ignored:
             source, target = root.host(layer.path, follow=False), root.host(f"{layer.path}.ignore", follow=False)
-            if not os.path.lexists(target):
+            if os.path.lexists(target):
+                continue
+            try:
                 os.rename(source, target)
                 moved.append(f"{layer.path}.ignore")
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                shutil.rmtree(source)
     return tuple(moved)

@@ -96,6 +96,28 @@ def test_launch_only_layer_is_reused_from_the_previous_image_when_only_its_toml_
     assert pylife("run", image_name).out == before
 
 
+@pytest.mark.parametrize("isolation", ["auto", "chroot"])
+def test_a_cached_layer_that_a_buildpack_no_longer_wants_is_gone(pylife, app, buildpack, image_name, isolation):
+    build = (
+        'cd "$CNB_LAYERS_DIR"; [ -d old ] && echo restored\n'
+        "if [ -e /workspace/stop ]; then rm -f old/part; exit 0; fi\n"
+        + layer("old", cache=True)
+        + "mkdir -p old/deep; date +%N > old/part; touch old/deep/file\n"
+        + web("cat hello.txt")
+    )
+    later = buildpack("acme/later", build='[ ! -e "$CNB_LAYERS_DIR/../acme_old/old" ] || echo still there')
+    words = ("--image", image_name, "--buildpack", buildpack("acme/old", build=build), "--buildpack", later)
+    first = pylife("build", "--app", app, *words, "--isolation", isolation)
+    (app / "stop").touch()
+    second = pylife("build", "--app", app, *words, "--isolation", isolation)
+    third = pylife("build", "--app", app, *words, "--isolation", isolation)
+    assert [("still there" in run.err, "restored" in run.err) for run in (first, second, third)] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+
+
 def test_a_changed_file_of_the_app_changes_only_the_app_layer(pylife, app, buildpack, image_name):
     build = layer("lib", launch=True, cache=True) + 'echo x > "$CNB_LAYERS_DIR/lib/x"\n' + web("cat hello.txt")
     pack = buildpack("acme/lib", build=build)
