@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,25 +23,38 @@ def sample(directory: Path, expected: str, procfile: str = "web: cat word; sleep
     return directory
 
 
-def samples(pylife: Pylife, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(REPOSITORY / "scripts" / "samples"), *map(str, words)]
-    return subprocess.run(command, env=user_environment(pylife), capture_output=True, text=True, timeout=600)
+@pytest.fixture
+def samples(pylife: Pylife) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs the script with these words; the images that it made go with the test."""
+    made: list[str] = []
+
+    def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        made.extend(f"sample-{word.name}" for word in words if isinstance(word, Path))
+        command = [sys.executable, str(REPOSITORY / "scripts" / "samples"), *map(str, words)]
+        return subprocess.run(command, env=user_environment(pylife), capture_output=True, text=True, timeout=600)
+
+    yield run
+    for name in made:
+        subprocess.run([*pylife.command, "rmi", name], env=user_environment(pylife), capture_output=True)
 
 
-def test_an_app_that_does_what_it_should_gets_a_row(pylife: Pylife, tmp_path: Path) -> None:
-    done = samples(pylife, sample(tmp_path / "good", READY))
+Script = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_an_app_that_does_what_it_should_gets_a_row(samples: Script, tmp_path: Path) -> None:
+    done = samples(sample(tmp_path / "good", READY))
     assert done.returncode == 0, done.stderr
     header, row = done.stdout.splitlines()
     assert header.split()[:2] == ["sample", "built"] and row.split()[0] == "good"
     assert row.count(" s") == 3 and "FAILED" not in row
 
 
-def test_a_rebuild_shows_what_is_new(pylife: Pylife, tmp_path: Path) -> None:
+def test_a_rebuild_shows_what_is_new(samples: Script, tmp_path: Path) -> None:
     wanted = READY.replace('output = "ready to work"', 'output = "to work"')
-    done = samples(pylife, "--rebuild", sample(tmp_path / "again", wanted))
+    done = samples("--rebuild", sample(tmp_path / "again", wanted))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].split()[-2:] == ["13", "B"], "the size of the changed file"
-    lost = samples(pylife, "--rebuild", sample(tmp_path / "lost", wanted.replace("ready", "nowhere")))
+    lost = samples("--rebuild", sample(tmp_path / "lost", wanted.replace("ready", "nowhere")))
     assert lost.returncode == 1 and "word does not hold 'nowhere'" in lost.stderr
 
 
@@ -57,9 +71,9 @@ def test_a_rebuild_shows_what_is_new(pylife: Pylife, tmp_path: Path) -> None:
     ],
 )
 def test_an_app_that_does_not_is_named_with_the_reason(
-    pylife: Pylife, tmp_path: Path, expected: str, procfile: str, says: str
+    samples: Script, tmp_path: Path, expected: str, procfile: str, says: str
 ) -> None:
-    done = samples(pylife, sample(tmp_path / "bad", expected, procfile))
+    done = samples(sample(tmp_path / "bad", expected, procfile))
     assert done.returncode == 1
     assert says in done.stderr and "FAILED" in done.stdout
     assert "Traceback" not in done.stderr
