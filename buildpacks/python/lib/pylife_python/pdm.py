@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pylife_python.markers import applies
@@ -34,7 +34,7 @@ def locked(
             and applies(package.get("marker", ""), environment)
         ]
     else:
-        nodes = walk(_roots(project, wanted), [_node(package) for package in packages], environment)
+        nodes = walk(_roots(project, wanted), _nodes(packages), environment)
         chosen = [dict(node.data) for node in nodes]
     # A package with extras has an entry of its own beside the one without.
     found = {(normal(package["name"]), package["version"]): package for package in chosen}
@@ -67,12 +67,20 @@ def _content_hash(project: Mapping[str, Any], *, former: bool) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _node(package: Mapping[str, Any]) -> Node:
-    needs = [requirement(text) for text in package.get("dependencies", [])]
-    if package.get("extras"):
-        asked = " or ".join(f"extra == '{extra}'" for extra in package["extras"])
-        needs = [Need(n.name, n.wanted, f"({asked}) and ({n.marker})" if n.marker else asked, n.extras) for n in needs]
-    return Node(package["name"], package["version"], package.get("requires_python", "*"), needs, package)
+def _nodes(packages: Sequence[Mapping[str, Any]]) -> list[Node]:
+    """One node for a package and its entries with extras, whose needs count when the extra is asked for."""
+    needs: dict[tuple[str, str], list[Need]] = {}
+    first: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for package in packages:
+        key = (normal(package["name"]), package["version"])
+        first.setdefault(key, package)
+        asked = " or ".join(f"extra == '{extra}'" for extra in package.get("extras", ()))
+        for need in map(requirement, package.get("dependencies", [])):
+            marker = " and ".join(f"({part})" for part in (asked, need.marker) if part)
+            needs.setdefault(key, []).append(Need(need.name, need.wanted, marker, need.extras))
+    return [
+        Node(*key, package.get("requires_python", "*"), needs.get(key, ()), package) for key, package in first.items()
+    ]
 
 
 def _roots(project: Mapping[str, Any], wanted: Collection[str]) -> list[Need]:
