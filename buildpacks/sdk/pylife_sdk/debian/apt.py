@@ -7,12 +7,12 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pylife_sdk.cache import Cache, open_cache
 from pylife_sdk.context import Build, write_file
 from pylife_sdk.debian.failures import explain, fail_offline
-from pylife_sdk.debian.status import base_status, knows_run_image
+from pylife_sdk.debian.status import base_status, held, knows_run_image
 from pylife_sdk.output import fail, note, warn
 from pylife_sdk.process import Ran, run
 from pylife_sdk.sbom import Component
@@ -20,6 +20,8 @@ from pylife_sdk.tree import digest
 
 FRESH = 24 * 3600
 """Seconds for which lists of packages are taken as they are."""
+UNUSED = 30 * 24 * 3600
+"""Seconds after which an archive that nobody asked for leaves the cache."""
 _URI = re.compile(r"'(?P<uri>[^']*)' (?P<file>\S+) (?P<size>\d+) (?P<hash>\S*)$", re.M)
 
 
@@ -40,13 +42,15 @@ class Package:
 class Apt:
     """apt-get with directories of its own. ``complete`` says that it takes all but essential packages for missing."""
 
-    __slots__ = ("_cache", "_config", "_env", "_home", "complete")
+    __slots__ = ("_cache", "_config", "_env", "_held", "_home", "complete")
 
     def __init__(self, cache: Cache, context: Build, complete: bool) -> None:
         self._cache, self._home = cache, cache.path
         self._env = {**context.env, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
         self.complete = complete or not knows_run_image()
-        self._config = self._configure(base_status(complete=complete))
+        status = base_status(complete=complete)
+        self._held = held(status)
+        self._config = self._configure(status)
 
     def candidate(self, package: str) -> str | None:
         """The version that would be installed, None when the lists have no such package."""
@@ -61,72 +65,103 @@ class Apt:
         with self._cache.locked():
             return self._apt("apt-cache", "pkgnames").output.split()
 
-    def fetch(self, packages: Sequence[str], *, asked_at: Callable[[str], str] = str) -> list[Package]:
+    def fetch(
+        self, packages: Sequence[str], *, alone: Sequence[str] = (), asked_at: Callable[[str], str] = str
+    ) -> list[Package]:
         """The packages and all that they need beyond what is there already, in the cache, sorted by name.
 
-        A package is written as apt-get has it (name, name=version) or is the path of a .deb. ``asked_at`` says where
-        the user wrote a package, for messages. Raises ``Failure`` apt.*.
+        A package is written as apt-get has it (name, name=version) or is the path of a .deb. Those of ``alone`` are
+        taken in any case, without what they need. ``asked_at`` says where the user wrote a package, for messages.
+        Raises ``Failure`` apt.*.
         """
         with self._cache.locked():
             self._update()
-            planned, ran = self._plan(packages)
-            if ran.code:
-                explain(ran.output, packages, self._names, asked_at)
-            missing = [name for name, sha256 in planned.items() if not self._has(name, sha256)]
+            planned = self._plan(packages, alone, asked_at)
+            missing = [path for path, promised in planned.items() if not self._has(path, promised)]
             if missing:
                 note(f"Fetching {len(missing)} of {len(planned)} packages.")
-                planned = self._download(packages, planned, asked_at)
-            return sorted((self._describe(name, sha) for name, sha in planned.items()), key=lambda each: each.name)
+                planned = self._download(packages, alone, planned, asked_at)
+            found = (self._describe(path, promised) for path, promised in planned.items())
+            return sorted(found, key=lambda package: package.name)
+
+    def _plan(self, packages: Sequence[str], alone: Sequence[str], asked_at: Callable[[str], str]) -> dict[str, str]:
+        """Path of each archive that is wanted → "SHA256:…"; "" for a file of the user's own."""
+        empty = os.path.join(self._home, "none")
+        os.makedirs(os.path.join(empty, "partial"), exist_ok=True)
+        # With the real directory, apt would leave out what it finds there by name and size.
+        options = ["-o", f"Dir::Cache::archives={empty}/", "--print-uris", "-qq", "-y"]
+        planned: dict[str, str] = {}
+        for command, names in (("install", self._without_held(packages)), ("download", alone)):
+            if not names:
+                continue
+            ran = self._apt("apt-get", command, *options, *names)
+            if ran.code:
+                explain(ran.output, names, self._names, asked_at)
+            for match in _URI.finditer(ran.output):
+                own = match["uri"].startswith("file:")
+                path = unquote(match["uri"][5:]) if own else os.path.join(self._home, "archives", match["file"])
+                planned[path] = "" if own else match["hash"]
+        return planned
 
     def _download(
-        self, packages: Sequence[str], planned: dict[str, str], asked_at: Callable[[str], str]
+        self, packages: Sequence[str], alone: Sequence[str], planned: dict[str, str], asked_at: Callable[[str], str]
     ) -> dict[str, str]:
-        ran = self._apt("apt-get", "install", "--download-only", "-y", *packages)
-        if ran.code and re.search(r"\b404\b", ran.output):
+        output = self._get(packages, alone, asked_at, retry=True)
+        if output is None:
             note("The lists of packages name files that are no longer there: fetching them again.")
             self._update(force=True)
-            planned, ran = self._plan(packages)
-            if not ran.code:
-                ran = self._apt("apt-get", "install", "--download-only", "-y", *packages)
-        if ran.code:
-            explain(ran.output, packages, self._names, asked_at)
-        for name, sha256 in planned.items():
-            if not self._has(name, sha256):
+            planned = self._plan(packages, alone, asked_at)
+            output = self._get(packages, alone, asked_at, retry=False)
+        for path, promised in planned.items():
+            if not self._has(path, promised):
                 fail(
                     "apt.checksum-mismatch",
-                    f"{name} is not what the signed list of packages promises.",
-                    found=f"promised: {sha256}\n{ran.tail}",
+                    f"{os.path.basename(path)} is not what the signed list of packages promises.",
+                    found=f"promised: {promised or 'no checksum'}\n{output}",
                     fix="A proxy or a mirror between here and Debian changes packages: ask who runs it; build again.",
                 )
         return planned
 
-    def _plan(self, packages: Sequence[str]) -> tuple[dict[str, str], Ran]:
-        """File name → "SHA256:…" of all packages that would be unpacked."""
-        empty = os.path.join(self._home, "none")
-        os.makedirs(os.path.join(empty, "partial"), exist_ok=True)
-        options = ["-o", f"Dir::Cache::archives={empty}/", "--print-uris", "-qq", "-y"]
-        ran = self._apt("apt-get", "install", *options, *packages)
-        return {match["file"]: match["hash"] for match in _URI.finditer(ran.output)}, ran
+    def _get(
+        self, packages: Sequence[str], alone: Sequence[str], asked_at: Callable[[str], str], *, retry: bool
+    ) -> str | None:
+        """What apt-get says while it downloads; None when ``retry`` and a file is no longer there."""
+        said = ""
+        archives = os.path.join(self._home, "archives")
+        for command, names in ((["install", "--download-only"], self._without_held(packages)), (["download"], alone)):
+            if not names:
+                continue
+            ran = self._apt("apt-get", *command, "-y", *names, cwd=archives)
+            if ran.code and retry and re.search(r"\b404\b", ran.output):
+                return None
+            if ran.code:
+                explain(ran.output, names, self._names, asked_at)
+            said += ran.tail
+        return said
 
-    def _has(self, name: str, promised: str) -> bool:
-        path = os.path.join(self._home, "archives", name)
+    def _without_held(self, packages: Sequence[str]) -> list[str]:
+        """What apt-get is to be asked for: a package that the images must have as it is would make it refuse."""
+        return [name for name in packages if name not in self._held]
+
+    def _has(self, path: str, promised: str) -> bool:
         if not os.path.exists(path):
             return False
         algorithm, _, hexdigest = promised.partition(":")
-        if _hash(path, algorithm.lower()) == hexdigest.lower():
-            return True
-        note(f"{name} in the cache is damaged: fetching it again.")
-        os.remove(path)
-        return False
+        if path.startswith(self._home + "/") and _hash(path, algorithm.lower()) != hexdigest.lower():
+            note(f"{os.path.basename(path)} in the cache is damaged: fetching it again.")
+            os.remove(path)
+            return False
+        if path.startswith(self._home + "/"):
+            os.utime(path)
+        return True
 
-    def _describe(self, name: str, promised: str) -> Package:
-        path = os.path.join(self._home, "archives", name)
+    def _describe(self, path: str, promised: str) -> Package:
         fields = ("Package", "Version", "Architecture")
         ran = run(["dpkg-deb", "-f", path, *fields], env=self._env, cwd=self._home, show=None)
         if ran.code:
             fail(
                 "apt.bad-package",
-                f"{name} is no Debian package.",
+                f"{os.path.basename(path)} is no Debian package.",
                 found=ran.tail,
                 fix="Name a package that is whole: dpkg-deb -I FILE shows what is in it.",
             )
@@ -147,6 +182,7 @@ class Apt:
         ran = self._apt("apt-get", "update", "--error-on=any")
         if not ran.code:
             write_file(stamp, "")
+            self._trim()
             return
         if age is None or force:
             fail_offline(ran.output)
@@ -156,7 +192,14 @@ class Apt:
             f"The lists of Debian packages could not be renewed, {int(age // 3600)} hours old ones are used.\n{reason}"
         )
 
-    def _apt(self, program: str, *arguments: str) -> Ran:
+    def _trim(self) -> None:
+        """Removes archives that no build used for a month."""
+        with os.scandir(os.path.join(self._home, "archives")) as entries:
+            old = [entry.path for entry in entries if entry.is_file() and time.time() - entry.stat().st_mtime > UNUSED]
+        for path in old:
+            os.remove(path)
+
+    def _apt(self, program: str, *arguments: str, cwd: str = "") -> Ran:
         if shutil.which(program, path=self._env.get("PATH")) is None:
             fail(
                 "apt.unavailable",
@@ -164,7 +207,7 @@ class Apt:
                 found=f"no {program} on PATH={self._env.get('PATH', '')}",
                 fix="Use a builder on Debian or Ubuntu, such as pylife's default builder.",
             )
-        return run([program, "-c", self._config, *arguments], env=self._env, cwd=self._home, show=None)
+        return run([program, "-c", self._config, *arguments], env=self._env, cwd=cwd or self._home, show=None)
 
     def _configure(self, status: str) -> str:
         """Writes apt's configuration; its path. Nothing of the image is written to."""

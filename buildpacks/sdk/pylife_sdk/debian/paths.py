@@ -15,7 +15,6 @@ _SINGLE = {  # one directory each: programs that have their own place compiled i
     "GDAL_DATA": "usr/share/gdal",
     "PROJ_LIB": "usr/share/proj",
     "MAGIC": "usr/share/misc/magic.mgc",
-    "GCONV_PATH": "usr/lib/{multiarch}/gconv",
 }
 
 
@@ -63,8 +62,13 @@ def environment(root: str) -> dict[str, list[str]]:
 
 def single_places(root: str) -> dict[str, str]:
     """Variable → the one file or directory below ``root`` that it names, for each that is there."""
-    places = {name: _there(root, pattern.format(multiarch=_multiarch())) for name, pattern in _SINGLE.items()}
+    places = {name: _there(root, pattern) for name, pattern in _SINGLE.items()}
     return {name: paths[-1] for name, paths in places.items() if paths}
+
+
+def system_libraries() -> list[str]:
+    """Where the images have their own libraries."""
+    return [f"/lib/{_multiarch()}", f"/usr/lib/{_multiarch()}", "/lib64", "/usr/lib64"]
 
 
 def _there(root: str, pattern: str) -> list[str]:

@@ -41,15 +41,21 @@ def present(status: str, wanted: Iterable[str]) -> str:
     for name, stanza in stanzas.items():
         if name not in launched and _field(stanza, "Section") not in _BUILD_SECTIONS:
             continue
-        held = name in _HELD
+        stays = name in _HELD
         if name not in launched:
             # What it needs may be away. apt would take it for another build of the same version, and renew it.
-            held = True
+            stays = True
             stanza = re.sub(r"^(Pre-Depends|Depends|Breaks|Conflicts): .*\n(?:[ \t].*\n)*", "", stanza, flags=re.M)
-        if held:
-            stanza = re.sub(r"^Status: .*$", "Status: hold ok installed", stanza, flags=re.M)
+        if stays:
+            rest = re.sub(r"^(Package|Status): .*\n", "", stanza, flags=re.M)
+            stanza = f"Package: {name}\nStatus: hold ok installed\n{rest}"
         lines.append(stanza + "\n\n")
     return "".join(lines)
+
+
+def held(status: str) -> set[str]:
+    """The packages that a status file of ``present`` has to stay as they are."""
+    return set(re.findall(r"^Package: (\S+)\nStatus: hold ", status, re.M))
 
 
 def closure(stanzas: dict[str, str], wanted: Iterable[str]) -> set[str]:

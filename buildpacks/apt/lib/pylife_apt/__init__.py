@@ -1,0 +1,1 @@
+"""The apt buildpack."""
