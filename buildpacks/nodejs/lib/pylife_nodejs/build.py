@@ -90,6 +90,7 @@ def _scripts(context: Build, project: Project, tool: Tool, settings: Settings, s
         modules.prune()
     run_hook(hook(project, CLEANUP), tool, settings, context)
     caches.save()
+    modules.clean()
 
 
 def _finish(context: Build, project: Project, node: Node, paths: list[str], pnp: str, manager: str) -> None:

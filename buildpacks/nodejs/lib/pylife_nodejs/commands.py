@@ -36,7 +36,7 @@ def prune(tool: Tool, *, locked: bool, workspace: bool) -> list[str]:
         if not workspace:
             return ["pnpm", "prune", "--prod", "--ignore-scripts"]
         lock = "--frozen-lockfile" if locked else "--no-frozen-lockfile"
-        return ["pnpm", "install", "--prod", lock, "--ignore-scripts", "--prefer-offline"]
+        return ["pnpm", "install", "--prod", lock, "--ignore-scripts", "--offline"]
     if tool.berry:
         return ["yarn", "workspaces", "focus", "--all", "--production"] if tool.at_least("4.0.0") else []
     return [*install(tool, locked=locked, production=True, offline=False), "--ignore-scripts"]

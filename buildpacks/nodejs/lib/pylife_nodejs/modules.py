@@ -84,6 +84,10 @@ class Modules:
         self._build, self.project, self._tool, self._settings = build, project, tool, settings
         self.layer, self.paths, self.production = layer, paths, production
 
+    def clean(self) -> None:
+        """Takes out what differs between two equal installs. The package manager is not to run afterwards."""
+        clean(self._build.app, self.paths)
+
     def prune(self) -> None:
         """Removes development dependencies: as remembered, or by the package manager. Raises ``Failure``."""
         if self.production:
@@ -101,10 +105,9 @@ class Modules:
         note(f"$ {' '.join(command)}")
         with record_delta(app, self.paths, kept):
             with _alone(self._tool, self._settings):
-                ran = run(command, env=self._settings.env, cwd=self.project.root.directory, show=None)
+                ran = run(command, env=_unasked(self._settings), cwd=self.project.root.directory, show=None)
             if ran.code:
                 explain_install(ran, command, self._tool, self.project)
-            clean(app, self.paths)
 
 
 def provide_modules(
@@ -132,7 +135,6 @@ def provide_modules(
         note(f"Installing packages: {reason}.")
     _run(command, tool, settings, project)
     paths = _installed(build, project, settings)
-    clean(build.app, paths)
     if not vendored:
         for path in paths:
             _copy(os.path.join(build.app, path), os.path.join(stored, path))
@@ -152,14 +154,19 @@ def _run(command: list[str], tool: Tool, settings: Settings, project: Project) -
     note(f"$ {' '.join(command)}")
     root = project.root.directory
     with _alone(tool, settings):
-        ran = run(command, env=settings.env, cwd=root)
+        ran = run(command, env=_unasked(settings), cwd=root)
         if ran.code and "--prefer-offline" in command and any(word in ran.output for word in _OLD_NEWS):
             note("What the cache knows of the registry may be old: asking again.")
             fresh = [each if each != "--prefer-offline" else "--prefer-online" for each in command]
             fresh = fresh if tool.name == "npm" else [each for each in fresh if each != "--prefer-online"]
-            ran = run(fresh, env=settings.env, cwd=root)
+            ran = run(fresh, env=_unasked(settings), cwd=root)
     if ran.code:
         explain_install(ran, command, tool, project)
+
+
+def _unasked(settings: Settings) -> dict[str, str]:
+    # pnpm asks before it removes anything unless this is set; scripts do not get it, since some change what they make.
+    return {"CI": "true", **settings.env}
 
 
 _OLD_NEWS = ("ETARGET", "E404", "ERR_PNPM_NO_MATCHING_VERSION", "Couldn't find any versions")
