@@ -8,6 +8,10 @@ import re
 
 from pylife_sdk.output import Failure
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # The files that name packages, in the order in which they are looked for; each belongs to one package manager.
 LOCKS = {
     "requirements.txt": "pip",
@@ -79,6 +83,13 @@ def installed_packages(venv: str) -> frozenset[str]:
     )
 
 
+def table(document: object, *names: str) -> dict[str, Any]:
+    """A table within a document that somebody wrote; an empty one where there is something else or nothing."""
+    for name in names:
+        document = document.get(name) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
 def _declared(path: str) -> set[str]:
     import tomllib
 
@@ -86,8 +97,8 @@ def _declared(path: str) -> set[str]:
         document = tomllib.loads(_read(path))
     except ValueError:
         return set()
-    found = set(document.get("tool", {}).get("poetry", {}).get("dependencies", {}))
-    for text in document.get("project", {}).get("dependencies", []):
+    found = set(table(document, "tool", "poetry", "dependencies"))
+    for text in table(document, "project").get("dependencies", ()):
         if match := re.match(r"\s*([A-Za-z0-9][\w.-]*)", str(text)):
             found.add(match[1])
     return {_normal(name) for name in found}

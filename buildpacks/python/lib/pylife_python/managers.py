@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from pylife_sdk.output import fail, listing
-from pylife_sdk.python_app import LOCKS
+from pylife_sdk.python_app import LOCKS, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _chosen(app: str, wanted: str, present: list[str]) -> Manager:
 def _plain(app: str) -> str:
     """Why pyproject.toml alone names packages; "" when it holds tools' settings only."""
     document = read_toml(app, "pyproject.toml")
-    poetry = document.get("tool", {}).get("poetry", {})
+    poetry = table(document, "tool", "poetry")
     if "project" in document:
         return "pyproject.toml has a [project] table, and there is no lock file"
     if "dependencies" in poetry or "name" in poetry:

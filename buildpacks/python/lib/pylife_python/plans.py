@@ -9,6 +9,7 @@ from typing import Any
 
 from pylife_sdk.context import Build, read_bytes
 from pylife_sdk.output import fail, warn
+from pylife_sdk.python_app import table
 from pylife_sdk.requirements import read_requirements
 from pylife_sdk.tree import digest
 
@@ -132,9 +133,9 @@ def _locked(app: str, manager: Manager, groups: list[str], version: str) -> Plan
     project = read_toml(app, "Pipfile") if manager.name == "pipenv" else _project(app, manager)
     lock = _json(app, manager.file) if manager.name == "pipenv" else _whole(app, manager.file, "metadata")
     reader = _READERS[manager.name]
-    if not reader.is_current(lock, project):
-        _explain_outdated(manager, names[1])
     try:
+        if not reader.is_current(lock, project):
+            _explain_outdated(manager, names[1])
         locked = reader.locked(lock, project, app, environment(version), groups)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         explain_broken(app, manager.file, f"{type(error).__name__}: {error}")
@@ -174,17 +175,16 @@ def _pinned(locked: Locked, manager: Manager) -> list[Step]:
 
 def _is_package(manager: str, project: Mapping[str, Any]) -> bool:
     """Whether the manager would install the app itself."""
-    tool = project.get("tool", {})
     if "build-system" not in project:
         return False
     if manager == "poetry":
-        return bool(tool.get("poetry", {}).get("package-mode", True))
-    settings = tool.get("pdm", {})
-    return manager == "pdm" and "name" in project.get("project", {}) and bool(settings.get("distribution", True))
+        return bool(table(project, "tool", "poetry").get("package-mode", True))
+    settings = table(project, "tool", "pdm")
+    return manager == "pdm" and "name" in table(project, "project") and bool(settings.get("distribution", True))
 
 
 def _is_extra(project: Mapping[str, Any], name: str) -> bool:
-    return name in project.get("project", {}).get("optional-dependencies", {})
+    return name in table(project, "project", "optional-dependencies")
 
 
 def _project(app: str, manager: Manager) -> dict[str, Any]:

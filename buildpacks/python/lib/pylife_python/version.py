@@ -7,6 +7,7 @@ import re
 import sys
 
 from pylife_sdk.output import fail, listing
+from pylife_sdk.python_app import table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def _pipfile_lock(path: str, there: str) -> Wish | None:
 
     try:
         with open(path, encoding="utf-8") as file:
-            requires = json.load(file).get("_meta", {}).get("requires", {})
+            requires = table(json.load(file), "_meta", "requires")
     except ValueError:
         return None  # what is wrong with the lock is said when it is installed from
     text = str(requires.get("python_full_version") or requires.get("python_version") or "")
@@ -266,10 +267,9 @@ def _pyproject(path: str, there: str) -> Wish | None:
     from pylife_python.ranges import parse
 
     document = _toml(path)
-    wanted, pattern = document.get("project", {}).get("requires-python"), "requires-python"
+    wanted, pattern = table(document, "project").get("requires-python"), "requires-python"
     if wanted is None:
-        poetry = document.get("tool", {}).get("poetry", {})
-        wanted, pattern = poetry.get("dependencies", {}).get("python"), "python"
+        wanted, pattern = table(document, "tool", "poetry", "dependencies").get("python"), "python"
     if wanted is None:
         return None
     line = _number(path, rf"\s*{pattern}\s*=")
