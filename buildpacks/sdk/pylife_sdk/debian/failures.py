@@ -24,6 +24,7 @@ _TLS = re.compile(r"Certificate verification failed|certificate is NOT trusted|i
 _UNSIGNED = re.compile(
     r"is not signed|unauthenticated packages|NO_PUBKEY|EXPKEYSIG|BADSIG|signatures were invalid", re.I
 )
+_HELD = re.compile(r"Held packages were changed", re.I)
 _FULL = re.compile(r"No space left on device|don't have enough free space|Disk quota exceeded", re.I)
 
 
@@ -79,9 +80,17 @@ def explain(
             "apt.disk-full",
             "There is no room on the disk for Debian packages.",
             found=_tail(output),
-            fix="Make room, for example by removing what no image needs any more:\npylife store gc",
+            fix="Make room, for example by removing what no image needs any more:\npylife gc",
         )
     fail_offline(output)
+    if _HELD.search(output):
+        fail(
+            "apt.image-outdated",
+            "The packages need newer versions of what the images have, such as the C library.",
+            found=_tail(output, 20),
+            fix="Make the stack and the builder anew, from the packages of today:\n"
+            "pylife stack create && pylife builder create --force",
+        )
     if _CONFLICT.search(output):
         fail(
             "apt.conflict",

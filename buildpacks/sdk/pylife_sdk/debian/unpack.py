@@ -40,10 +40,11 @@ def unpack(packages: Sequence[Package], root: str) -> None:
             scripts[package.name] = script
     _merge_usr(root)
     _clean(root)
-    made = [line for name in sorted(scripts) for line in make_alternatives(scripts[name], root)]
+    made = make_alternatives([scripts[name] for name in sorted(scripts)], root)
     relocate(root)
     if made:
-        note(f"Alternatives: {', '.join(made)}.")
+        more = f" and {len(made) - 6} more" if len(made) > 6 else ""
+        note(f"Linked as update-alternatives would: {', '.join(made[:6])}{more}.")
     if scripts:
         note(f"Not run, since nothing is installed into the system: the scripts of {', '.join(sorted(scripts))}.")
 
