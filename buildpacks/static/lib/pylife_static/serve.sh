@@ -17,7 +17,7 @@ esac
 
 # Standard output cannot be opened by its name where it is a socket, or where another user made it.
 log=/dev/stdout
-if ! { : >> /dev/stdout; } 2> /dev/null; then
+if ! (true >> /dev/stdout) 2> /dev/null; then
     log=$work/access.log
     mkfifo "$log"
     cat "$log" &
@@ -25,6 +25,7 @@ fi
 
 cat > "$work/nginx.conf" <<END
 daemon off;
+$(if [ "$(id -u)" = 0 ]; then echo "user root;"; fi)
 pid nginx.pid;
 error_log stderr warn;
 worker_processes $(cpu_count);
@@ -49,15 +50,16 @@ if [ "${1:-}" = --check ]; then
     "$nginx/usr/sbin/nginx" -e stderr -p "$work/" -c "$work/nginx.conf" -t -q
     exit
 fi
-# SIGTERM would cut the answers that are under way; SIGQUIT lets nginx finish them.
-trap 'kill -QUIT "$server" 2> /dev/null || :' TERM INT QUIT HUP
 "$nginx/usr/sbin/nginx" -e stderr -p "$work/" -c "$work/nginx.conf" &
 server=$!
+# SIGTERM would cut the answers that are under way; SIGQUIT lets nginx finish them.
+stopping=
+trap 'stopping=yes; kill -QUIT "$server" 2> /dev/null || :' TERM INT QUIT HUP
 echo "Serving @folder@ on port $port"
-while :; do
-    code=0
+code=0
+wait "$server" || code=$?
+while [ -n "$stopping" ]; do # the signal ended `wait`, and not the server
+    stopping= code=0
     wait "$server" || code=$?
-    # A signal ends `wait`, not the server.
-    kill -0 "$server" 2> /dev/null || break
 done
 exit "$code"
