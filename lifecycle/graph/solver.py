@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from lifecycle.events import Message, NullSink, Sink, Step, StepEnded, StepStarted, step
@@ -198,6 +199,7 @@ class Solver:
         results: queue.SimpleQueue[tuple[Node, StateLayer | BaseException]] = queue.SimpleQueue()
         failure: BaseException | None = None
         running: set[Key] = set()
+        threads: list[threading.Thread] = []
         patience = _MOMENT
         try:
             while True:
@@ -206,7 +208,8 @@ class Solver:
                     if len(running) < self.jobs and self._ready(node):
                         del waiting[key]
                         running.add(key)
-                        self._start(node, recorder, results)
+                        threads.append(self._thread(node, recorder, results))
+                        threads[-1].start()
                 if not running:
                     break
                 try:
@@ -217,6 +220,7 @@ class Solver:
                     continue
                 patience = _MOMENT
                 running.remove(node.definition_key)
+                threads = [thread for thread in threads if thread.is_alive()]
                 if isinstance(result, LostLayer):
                     self._distrust(result, layers)
                     nodes = self.probe(targets).missing
@@ -231,7 +235,10 @@ class Solver:
         except BaseException as error:
             failure = error
             self.cancellation.cancel()
-            for _ in running:
+            for thread in threads:  # what came of them may be read already: an interrupt comes at any moment
+                with suppress(RuntimeError):  # not yet started: it will find that it is not wanted
+                    thread.join()
+            while not results.empty():
                 node, result = results.get()
                 if not isinstance(result, BaseException):
                     layers[node.definition_key] = result
@@ -261,9 +268,9 @@ class Solver:
     def _state(self, vertex: Vertex) -> State:
         return vertex.state if isinstance(vertex, Base) else self._states[vertex.definition_key]
 
-    def _start(
+    def _thread(
         self, node: Node, recorder: Recorder, results: queue.SimpleQueue[tuple[Node, StateLayer | BaseException]]
-    ) -> None:
+    ) -> threading.Thread:
         parent = EMPTY if node.operation.linked else self._state(node.parent)
         inputs = [self._state(item) for item in node.inputs]
 
@@ -273,7 +280,7 @@ class Solver:
             except BaseException as error:
                 results.put((node, error))
 
-        threading.Thread(target=run, name=f"step {node.definition_key.short}", daemon=True).start()
+        return threading.Thread(target=run, name=f"step {node.definition_key.short}", daemon=True)
 
     def _make(self, node: Node, parent: State, inputs: Sequence[State], recorder: Recorder) -> StateLayer:
         """The node's own layer, and what becomes of it shown; Cancelled when it is of no use any more."""
