@@ -15,7 +15,7 @@ from lifecycle.cli.render.json import JsonRenderer
 from lifecycle.cli.render.plain import PlainRenderer, QuietRenderer
 from lifecycle.cli.render.tty import TtyRenderer
 from lifecycle.errors import PylifeError
-from lifecycle.events import Event, Message, Output, StepEnded, StepProgress, StepStarted, Summary
+from lifecycle.events import Event, Message, Output, Planned, StepEnded, StepProgress, StepStarted, Summary
 
 EVENTS: list[Event] = [
     StepStarted("build", "Build"),
@@ -53,6 +53,22 @@ def test_plain_tells_steps_output_and_summary_in_order() -> None:
         "  digest  sha256:1",
         "  size    3 B",
     ]
+
+
+@pytest.mark.parametrize("make", [PlainRenderer, TtyRenderer])
+def test_plan_is_shown_line_by_line_and_harmless(make: type[PlainRenderer | TtyRenderer]) -> None:
+    stream = io.StringIO()
+    renderer = make(stream)
+    renderer.emit(Planned(("a/python 1.0.0", "  command  \x1b[2Jmake"), {"buildpacks": []}))
+    renderer.close()
+    assert [line.strip() for line in stream.getvalue().splitlines()] == ["a/python 1.0.0", "command  make"]
+
+
+def test_json_tells_the_plan_as_data() -> None:
+    stream = io.StringIO()
+    JsonRenderer(stream).emit(Planned(("a",), {"also_matched": ["b"]}))
+    event = json.loads(stream.getvalue())
+    assert (event["event"], event["data"]) == ("planned", {"also_matched": ["b"]})
 
 
 def test_plain_verbose_tells_inner_steps_and_debug_messages() -> None:
