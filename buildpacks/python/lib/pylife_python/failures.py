@@ -191,8 +191,16 @@ def _explain_lock(output: str, requirements: str, tail: str) -> None:
         fail("python.lock-broken", f"{requirements} cannot be read by the installer.", found=tail, fix=again)
 
 
+def absent_package(output: str) -> str:
+    """The package that uv found in no index; "" when it says nothing of the kind."""
+    absent = _ABSENT_NAME.search(output)
+    return absent[1] if absent else ""
+
+
 def _explain_choice(output: str, requirements: str, tail: str, folder: str) -> None:
     """Raises the ``Failure`` for versions that nobody has or that do not go together."""
+    if _REFUSED.search(output):
+        return
     beside = f"\nor put it into {folder}/: pip download -d {folder} PACKAGE" if folder else ""
     place = f"the folder {folder}/" if folder else "the package index"
     if wants := _OTHER_PYTHON.search(output):

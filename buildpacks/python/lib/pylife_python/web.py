@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _WSGI = ("Flask", "Bottle")
 _ASGI = ("FastAPI", "Starlette", "Quart", "Litestar")
 _MADE = re.compile(rf"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:[\w.]+\.)?(?P<kind>{'|'.join(_WSGI + _ASGI)})\s*\(", re.M)
-_FACTORY = re.compile(r"^def\s+(?P<name>create_app|make_app|get_app)\s*\((?P<needs>[^)=]*)[^)]*\)", re.M)
+_FACTORY = re.compile(r"^def\s+(?P<name>create_app|make_app|get_app)\s*\((?P<parameters>[^)]*)\)", re.M)
 _NAMES = ("app.py", "main.py", "wsgi.py", "asgi.py", "server.py", "api.py", "application.py")
 _FRAMEWORKS = {
     "flask": "Flask",
@@ -103,9 +103,15 @@ def _find(app: str) -> tuple[str, str, str, bool] | None:
             return path, usual["name"], usual["kind"], False
         kind = next((each for each in _WSGI + _ASGI if re.search(rf"=\s*(?:[\w.]+\.)?{each}\s*\(", text)), "")
         factory = _FACTORY.search(text)
-        if kind and factory and not factory["needs"].strip():
+        if kind and factory and _is_callable_bare(factory["parameters"]):
             factories.append((path, factory["name"], kind, True))
     return factories[0] if factories else None
+
+
+def _is_callable_bare(parameters: str) -> bool:
+    """Whether a function with these parameters can be called with none."""
+    given = [part.strip() for part in parameters.split(",")]
+    return all("=" in part or part.startswith(("*", "/")) or not part for part in given)
 
 
 def _candidates(app: str) -> list[str]:
