@@ -33,7 +33,7 @@ class NothingDetected(PylifeError):
     exit_code = 20
     fix = (
         "`pylife detect --explain` shows what each buildpack looked for. "
-        "Is --app the directory that holds requirements.txt, manage.py or a Procfile?"
+        "Is --app the directory that holds requirements.txt, package.json, pom.xml, index.html or a Procfile?"
     )
 
     def __init__(self, what: str, tried: Sequence[Resolution], *, details: str | None = None) -> None:
