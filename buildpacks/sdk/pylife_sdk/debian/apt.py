@@ -85,7 +85,7 @@ class Apt:
             return sorted(found, key=lambda package: package.name)
 
     def _plan(self, packages: Sequence[str], alone: Sequence[str], asked_at: Callable[[str], str]) -> dict[str, str]:
-        """Path of each archive that is wanted → "SHA256:…"; "" for a file of the user's own."""
+        """Path of each archive that is wanted → "SHA256:…"; "" for a .deb of the app."""
         empty = os.path.join(self._home, "none")
         os.makedirs(os.path.join(empty, "partial"), exist_ok=True)
         # With the real directory, apt would leave out what it finds there by name and size.
@@ -95,12 +95,14 @@ class Apt:
             if not names:
                 continue
             ran = self._apt("apt-get", command, *options, *names)
-            if ran.code:
-                explain(ran.output, names, self._names, asked_at)
+            if ran.code:  # once more, for what -qq leaves out
+                told = self._apt("apt-get", command, "--simulate", "-y", *names)
+                explain(told.output or ran.output, names, self._names, asked_at)
             for match in _URI.finditer(ran.output):
-                own = match["uri"].startswith("file:")
-                path = unquote(match["uri"][5:]) if own else os.path.join(self._home, "archives", match["file"])
-                planned[path] = "" if own else match["hash"]
+                # What lies on this machine, a .deb of the app or a source of the image, is used where it is.
+                here = match["uri"].startswith("file:")
+                path = unquote(match["uri"][5:]) if here else os.path.join(self._home, "archives", match["file"])
+                planned[path] = match["hash"]
         return planned
 
     def _download(
@@ -147,11 +149,13 @@ class Apt:
         if not os.path.exists(path):
             return False
         algorithm, _, hexdigest = promised.partition(":")
-        if path.startswith(self._home + "/") and _hash(path, algorithm.lower()) != hexdigest.lower():
-            note(f"{os.path.basename(path)} in the cache is damaged: fetching it again.")
-            os.remove(path)
+        cached = path.startswith(self._home + "/")
+        if (cached or promised) and _hash(path, algorithm.lower()) != hexdigest.lower():
+            if cached:
+                note(f"{os.path.basename(path)} in the cache is damaged: fetching it again.")
+                os.remove(path)
             return False
-        if path.startswith(self._home + "/"):
+        if cached:
             os.utime(path)
         return True
 

@@ -22,7 +22,9 @@ _OFFLINE = re.compile(
 )
 _TLS = re.compile(r"Certificate verification failed|certificate is NOT trusted|issuer is unknown", re.I)
 _UNSIGNED = re.compile(
-    r"is not signed|unauthenticated packages|NO_PUBKEY|EXPKEYSIG|BADSIG|signatures were invalid", re.I
+    r"is not signed|does not have a Release file|unauthenticated packages|NO_PUBKEY|"
+    r"EXPKEYSIG|BADSIG|signatures were invalid",
+    re.I,
 )
 _HELD = re.compile(r"Held packages were changed", re.I)
 _FULL = re.compile(r"No space left on device|don't have enough free space|Disk quota exceeded", re.I)
@@ -67,6 +69,7 @@ def explain(
             found=f"{asked_at(version[2])}\n{version[0]}",
             fix=f"Leave the version away; Debian's archive has one version of a package at a time:\n{version[2]}",
         )
+    fail_offline(output)
     if _UNSIGNED.search(output):
         fail(
             "apt.unauthenticated",
@@ -82,7 +85,6 @@ def explain(
             found=_tail(output),
             fix="Make room, for example by removing what no image needs any more:\npylife gc",
         )
-    fail_offline(output)
     if _HELD.search(output):
         fail(
             "apt.image-outdated",
@@ -95,7 +97,7 @@ def explain(
         fail(
             "apt.conflict",
             f"Debian's packages do not fit together: {', '.join(packages)}.",
-            found=_tail(output, 20),
+            found=_from(output, "The following packages have unmet"),
             fix="Leave out one of the packages that apt names above, or its version.",
         )
     fail(
@@ -119,3 +121,9 @@ def _tail(output: str, limit: int = 8) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("E:", "W:"))]
     return "\n".join((told if len(told) > 1 else lines)[-limit:])
+
+
+def _from(output: str, words: str) -> str:
+    """The output from some words on; its last lines when they are not there."""
+    position = output.find(words)
+    return output[position:].strip() if position >= 0 else _tail(output, 20)

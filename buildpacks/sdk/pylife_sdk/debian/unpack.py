@@ -86,6 +86,6 @@ def _clean(root: str) -> None:
                 os.remove(path)
             else:
                 os.chmod(path, 0o755 if mode & 0o111 else 0o644)
-    for directory, folders, files in os.walk(root, topdown=False):
-        if not folders and not files and directory != root and not os.listdir(directory):
+    for directory, _, _ in os.walk(os.path.join(root, "usr", "share"), topdown=False):
+        if not os.listdir(directory):
             os.rmdir(directory)
