@@ -42,14 +42,14 @@ class Step:
 class Plan:
     """``said`` is the command as a user would type it; ``key`` the layer key's parts; ``indexes`` those of a lock."""
 
-    __slots__ = ("hashed", "indexes", "key", "locals", "manager", "said", "steps", "syncs")
+    __slots__ = ("hashed", "indexes", "key", "locals", "manager", "said", "steps")
 
     def __init__(self, manager: Manager, said: str, key: dict[str, str]) -> None:
         self.manager, self.said, self.key = manager, said, key
         self.locals: list[Local] = []
         self.steps: list[Step] = []
         self.indexes: tuple[tuple[str, str], ...] = ()
-        self.syncs = self.hashed = False
+        self.hashed = False
 
 
 def make_plan(build: Build, manager: Manager, version: str, *, mirrored: bool) -> Plan:
@@ -104,7 +104,7 @@ def _uv(app: str, manager: Manager, groups: list[str], mirrored: bool) -> Plan:
         export = Step("export", "--quiet", "--frozen", "--no-dev", *chosen, "--output-file", "@pins.txt")
         plan.steps = [export, Step("pip", "install", "--no-deps", "--requirement", "@pins.txt")]
     else:
-        plan.steps, plan.syncs = [Step("sync", "--locked", "--no-dev", *chosen)], True
+        plan.steps = [Step("sync", "--locked", "--no-dev", *chosen)]
     return plan
 
 
