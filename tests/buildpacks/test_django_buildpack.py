@@ -273,3 +273,43 @@ def test_words_of_django_become(output: str, id: str, said: str) -> None:
         explain(output, "python manage.py collectstatic", "shop.settings")
     assert failed.value.id == id
     assert said in failed.value.what + failed.value.found + failed.value.fix
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"uv.lock": 'version = 1\n[[package]]\nname = "django"\nversion = "5.2"\n', "pyproject.toml": ""},
+        {"poetry.lock": '[[package]]\nname = "Django"\nversion = "5.2"\n', "pyproject.toml": ""},
+        {"pdm.lock": '[[package]]\nname = "django"\nversion = "5.2"\n'},
+        {
+            "Pipfile.lock": '{\n    "default": {\n        "django": {\n            "version": "==5.2"\n        }\n    }\n}'
+        },
+        {"pyproject.toml": '[project]\nname = "x"\ndependencies = ["Django>=5"]\n'},
+    ],
+)
+def test_detect_finds_django_with_any_package_manager(bench: Bench, files: dict[str, str]) -> None:
+    ran, plan = bench.write(files | {"manage.py": MANAGE.format("config.settings")}).detect("django")
+    assert ran.code == 0, ran.out
+    assert next(iter(files)) in ran.out
+    told = plan["requires"][0]["metadata"]["pylife"]
+    assert told["commands"] == ["python manage.py collectstatic --noinput"]
+    assert [process["type"] for process in told["processes"]] == ["web", "release"]
+
+
+@pytest.mark.functional
+def test_post_compile_runs_after_the_static_files_were_collected(project: Bench) -> None:
+    project.write({"bin/post_compile": "test -f staticfiles/staticfiles.json && echo seen > seen.txt\n"})
+    ran, plan = project.detect("django")
+    assert next(each for each in plan["requires"] if each["name"] == "python")["metadata"]["runs-post-compile"]
+    ran = project.build("django")
+    assert ran.code == 0, ran.out + ran.err
+    assert (project.app / "seen.txt").exists()
+
+
+def test_a_missing_package_is_added_with_the_apps_own_manager() -> None:
+    from pylife_django.failures import explain
+    from pylife_sdk.output import Failure
+
+    with pytest.raises(Failure) as failed:
+        explain("ModuleNotFoundError: No module named 'yaml'", "python manage.py collectstatic", "x", "uv.lock")
+    assert "uv add pyyaml" in failed.value.fix

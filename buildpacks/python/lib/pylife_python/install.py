@@ -11,7 +11,6 @@ from pylife_sdk.context import Build, write_file
 from pylife_sdk.output import note
 from pylife_sdk.process import Ran, run
 
-from pylife_python.asking import refusal
 from pylife_python.failures import absent_package, explain
 from pylife_python.index import hide, index_env, options, secrets, vendored, with_indexes
 from pylife_python.plans import Plan, Step
@@ -96,6 +95,9 @@ class Installer:
         if ran.code:
             lines = (line for line in ran.output.splitlines() if not line.startswith(("Using Python", "Using CPython")))
             output = hide("\n".join(lines), self.hidden)
-            if (absent := absent_package(output)) and (refused := refusal(self.env, absent)):
-                output = f"{refused}\n{output}\nerror: the index could not be queried"
+            if absent := absent_package(output):
+                from pylife_python.asking import refusal
+
+                if refused := refusal(self.env, absent):
+                    output = f"{refused}\n{output}\nerror: the index could not be queried"
             explain(output, self.plan.manager.file, folder=vendored(self.build.app), local=local)
