@@ -106,7 +106,7 @@ def explain_common(ran: Ran, command: str, manifest: Manifest) -> None:
             "node.disk-full",
             f"The disk is full: {command} could not write any more.",
             found=evidence(output, "ENOSPC", "No space left"),
-            fix="Make room where builds are kept, and build again:\npylife cache prune",
+            fix="Make room where builds are kept, and build again:\npylife gc",
         )
     if _MEMORY.search(output) or ran.code in (-9, 137):
         fail(
