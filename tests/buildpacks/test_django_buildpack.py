@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -281,9 +282,7 @@ def test_words_of_django_become(output: str, id: str, said: str) -> None:
         {"uv.lock": 'version = 1\n[[package]]\nname = "django"\nversion = "5.2"\n', "pyproject.toml": ""},
         {"poetry.lock": '[[package]]\nname = "Django"\nversion = "5.2"\n', "pyproject.toml": ""},
         {"pdm.lock": '[[package]]\nname = "django"\nversion = "5.2"\n'},
-        {
-            "Pipfile.lock": '{\n    "default": {\n        "django": {\n            "version": "==5.2"\n        }\n    }\n}'
-        },
+        {"Pipfile.lock": json.dumps({"default": {"django": {"version": "==5.2"}}}, indent=4)},
         {"pyproject.toml": '[project]\nname = "x"\ndependencies = ["Django>=5"]\n'},
     ],
 )

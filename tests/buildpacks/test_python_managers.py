@@ -164,6 +164,10 @@ def test_a_git_requirement_is_installed_from_its_commit(offline: Bench) -> None:
     ran = offline.write({"requirements.txt": f"nest @ git+file://{origin}@{commit.stdout.strip()}\n"}).build("python")
     assert ran.code == 0, ran.out + ran.err
     assert installed(offline) == ["nest-1.0"]
+    line = f"-e git+file://{origin}@{commit.stdout.strip()}#egg=nest  # frozen\n"
+    ran = offline.write({"requirements.txt": "-r more/base.txt\nparrot==1.0\n", "more/base.txt": line}).build("python")
+    assert ran.code == 0, ran.out + ran.err
+    assert installed(offline) == ["nest-1.0", "parrot-1.0"]
     ran = offline.write({"requirements.txt": f"nest @ git+file://{origin}@nowhere\n"}).build("python")
     assert ran.failure == "python.git-failed", ran.err
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pylife_sdk.context import Build, read_bytes
-from pylife_sdk.output import fail, warn
+from pylife_sdk.output import fail, note, warn
 from pylife_sdk.python_app import table
 from pylife_sdk.requirements import read_requirements
 from pylife_sdk.tree import digest
 
 from pylife_python import pdm, pipenv, poetry
+from pylife_python.checkouts import copy_name, without_checkouts
 from pylife_python.local import Local
 from pylife_python.managers import Manager, explain_broken, read_toml
 from pylife_python.markers import environment
@@ -80,14 +81,21 @@ def make_plan(build: Build, manager: Manager, version: str, *, mirrored: bool) -
 
 def _requirements(app: str, manager: Manager) -> Plan:
     plan = Plan(manager, "pip install " + " ".join(f"-r {name}" for name in manager.files), {})
-    arguments = []
+    read: list[str] = []
     for name in manager.files:
         wanted = read_requirements(os.path.join(app, name))
         plan.key |= {os.path.relpath(path, app): digest([read_bytes(path)]) for path in wanted.files}
         plan.locals += [Local(path, path in wanted.editable) for path in wanted.local if os.path.exists(path)]
         plan.hashed = plan.hashed or wanted.hashed
-        arguments += ["--requirement", name]
-    plan.steps = [Step("pip", "install", *arguments)]
+        read += (path for path in wanted.files if path not in read)
+    named = list(manager.files)
+    copies = without_checkouts(read)
+    if copies:
+        note("Editable checkouts are installed as packages: nobody edits them in an image.")
+        named = [f"@{copy_name(os.path.normpath(os.path.join(app, name)), read)}" for name in named]
+    arguments = [part for name in named for part in ("--requirement", name)]
+    texts = {copy_name(path, read): text for path, text in copies.items()}
+    plan.steps = [Step("pip", "install", *arguments, texts=texts)]
     return plan
 
 
