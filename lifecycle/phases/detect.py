@@ -98,6 +98,7 @@ def detect(order: Order, lookup: Lookup, context: Context, runner: Runner, sink:
             resolution = detector.resolve(group)
             tried.append(resolution)
             if resolution.passed:
+                _tell_of_broken(tried, sink)
                 others = tuple(detector.others(resolution, order[position + 1 :]))
                 told.detail = ", ".join(str(element) for element in resolution.group)
                 return Detected(resolution.group, resolution.plan, tuple(tried), others)
@@ -155,6 +156,15 @@ class _Detector:
 
     def _one(self, element: GroupElement) -> Detection:
         return detect_one(element, self._lookup(element), self._context, self._runner)
+
+
+def _tell_of_broken(tried: Sequence[Resolution], sink: Sink) -> None:
+    """Warn of buildpacks that might have been taken had their detect not broken."""
+    found = {item.element.id: item for each in tried for item in each.detections if item.verdict is Verdict.ERRORED}
+    for detection in found.values():
+        said = f": {detection.output[-1]}" if detection.output else ""
+        why = f"{detection.why}{said}"
+        sink.emit(Message(f"{detection.element} does not take part, because its detect broke ({why})", "warning"))
 
 
 def _alone(element: GroupElement) -> GroupElement:

@@ -103,3 +103,13 @@ def test_a_build_prints_the_plan_before_it_builds_and_keeps_it_out_of_the_image(
 def test_a_composite_can_be_asked_for(pylife: Pylife, app: Path, builder: Path, image_name: str) -> None:
     pylife("build", "--app", app, "--builder", builder, "--image", image_name, "--buildpack", "acme/two-app")
     assert pylife("run", image_name).out == "two\n"
+
+
+def test_a_detect_that_broke_is_told_of_when_another_group_is_taken(pylife: Pylife, app: Path, builder: Path) -> None:
+    detect = builder.parent / "buildpacks" / "acme_never" / "bin" / "detect"
+    detect.write_text("#!/bin/bash\necho ModuleNotFoundError >&2\nexit 1\n")
+    done = pylife("detect", "--app", app, "--builder", builder)
+    assert done.out.startswith("acme/one 1.0.0")
+    warnings = [line for line in done.err.splitlines() if line.startswith("warning:")]
+    assert len(warnings) == 1, "once, however many groups it is in"
+    assert "acme/never@1.0.0" in warnings[0] and "exited with 1: ModuleNotFoundError" in warnings[0]
