@@ -20,6 +20,7 @@ from lifecycle.buildpack.environment import Environment
 from lifecycle.buildpack.execute import Context
 from lifecycle.buildpack.metadata import LauncherVersion
 from lifecycle.buildpack.order import Lookup, System, with_system
+from lifecycle.buildpack.resolve import Verdict
 from lifecycle.buildpack.target import parse_os_release
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.events import Message, Planned, step
@@ -76,7 +77,10 @@ def is_pure(detected: Detected, lookup: Lookup, env: Mapping[str, str]) -> bool:
     A buildpack says so with ``pure = true`` in ``[metadata.pylife]`` of its buildpack.toml, and with ``impure-with`` =
     ["NAME=value"] under which variables the promise does not hold.
     """
-    asked = {replace(item.element, optional=False) for result in detected.tried for item in result.detections}
+    detections = [item for result in detected.tried for item in result.detections]
+    if any(item.verdict is Verdict.ERRORED for item in detections):
+        return False  # the next time it may not break
+    asked = {replace(item.element, optional=False) for item in detections}
     return all(_promises(lookup(element).metadata, env) for element in asked)
 
 

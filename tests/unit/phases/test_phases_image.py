@@ -162,6 +162,16 @@ def test_a_group_is_pure_when_everyone_asked_promises_it(
     assert is_pure(detected, lookup_in(BuildpackStore(tmp_path)), env) is pure
 
 
+def test_what_a_broken_detect_left_out_is_not_taken_for_unchanged(tmp_path: Path) -> None:
+    promising, broken = (make_buildpack(tmp_path, name, "[metadata.pylife]\npure = true") for name in ("a/a", "a/b"))
+    optional = GroupElement(broken.id, broken.version, optional=True)
+    for code, pure in ((100, True), (1, False)):
+        resolution = resolve([Detection.exited(promising, 0, NO_WISHES), Detection.exited(optional, code, NO_WISHES)])
+        detected = Detected(resolution.group, resolution.plan, (resolution,))
+        assert resolution.passed
+        assert is_pure(detected, lookup_in(BuildpackStore(tmp_path)), {}) is pure
+
+
 def test_failed_detection_tells_every_groups_story() -> None:
     no = Detection.exited(GroupElement("acme/no", "1.0.0"), 100, NO_WISHES, ("no Foofile",))
     tried = (resolve([no]),)
