@@ -91,7 +91,7 @@ def _runtime(context: Build, choice: Choice) -> None:
 def _finish(context: Build, app: App) -> None:
     for text in app.notes:
         note(text)
-    provide_start(context, app.classes, app.framework)
+    provide_start(context, app.classes, app.framework, app.threads)
     processes = []
     if app.arguments:
         line = " ".join(_quoted(word) for word in app.arguments)

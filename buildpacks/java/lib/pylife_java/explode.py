@@ -20,10 +20,10 @@ class App:
     """What is started: a folder's content as slices, and the arguments of ``java``.
 
     ``classes`` counts class files, those in jars too; ``framework`` says whose variable names the port; ``notes`` are
-    decisions worth printing.
+    decisions worth printing; ``threads`` are as many as a usual server of its kind has.
     """
 
-    __slots__ = ("arguments", "classes", "framework", "notes", "slices")
+    __slots__ = ("arguments", "classes", "framework", "notes", "slices", "threads")
 
     def __init__(
         self,
@@ -32,9 +32,10 @@ class App:
         classes: int,
         framework: str,
         notes: Sequence[str] = (),
+        threads: int = 250,
     ) -> None:
         self.arguments, self.slices, self.classes = list(arguments), [list(each) for each in slices if each], classes
-        self.framework, self.notes = framework, list(notes)
+        self.framework, self.notes, self.threads = framework, list(notes), threads
 
 
 def explode(archive: str, target: str, own: Collection[str] | None, release: int) -> App:
@@ -61,8 +62,10 @@ def explode(archive: str, target: str, own: Collection[str] | None, release: int
     if index := next((each for each in ("BOOT-INF/layers.idx", "WEB-INF/layers.idx") if each in names), None):
         slices = _indexed(os.path.join(target, index))
         notes = [f"Layers by {index}: {len(slices)}."]
+        reactive = _has(names, "/spring-webflux-") and not _has(names, "/spring-webmvc-")
+        threads = 50 if reactive else 250
         slices.append(_resources(target, index.split("/")[0] + "/classes"))
-        return App(["-cp", ".", manifest["Main-Class"]], slices, classes, framework, notes)
+        return App(["-cp", ".", manifest["Main-Class"]], slices, classes, framework, notes, threads)
     if framework == "spring-boot" and manifest.get("Start-Class"):
         folder = "WEB-INF" if "WEB-INF/classes/" in names else "BOOT-INF"
         jars = sorted(name for name in names if name.startswith(f"{folder}/lib") and name.endswith(".jar"))
@@ -100,6 +103,10 @@ def _whole(opened: zipfile.ZipFile, manifest: Mapping[str, str]) -> str:
     if "Launcher-Agent-Class" in manifest:
         return "it starts an agent (Launcher-Agent-Class)"
     return ""
+
+
+def _has(names: Collection[str], part: str) -> bool:
+    return any(part in name for name in names)
 
 
 def _unpack(opened: zipfile.ZipFile, target: str) -> None:

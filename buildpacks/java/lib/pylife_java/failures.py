@@ -42,7 +42,7 @@ _GOAL = re.compile(
 )
 _MODULE = re.compile(r"Child module (\S+) of (\S+) does not exist")
 _RULE = re.compile(r"Rule \d+: (\S+) failed with message:\s*(.*)")
-_OPTION = re.compile(r"Unrecognized option: (\S+)|Unable to parse command line options: (.*)")
+_OPTION = re.compile(r"Unrecognized (?:VM )?option:? '?([^\s']+)|Unable to parse command line options: (.*)")
 _CHECKSUM = re.compile(r"Checksum validation failed[^\n]*")
 _PROFILE = re.compile(
     r"The requested profile \"([^\"]+)\" could not be activated|Could not find the selected profile: (\S+)"
@@ -204,6 +204,13 @@ def _about_repositories(output: str, errors: str) -> None:
             if proxy
             else f"Give a settings.xml with a <server> whose <id> is {repository}, as a binding of the type maven:\n"
             "pylife build --binding maven=FOLDER ...",
+        )
+    if transfer and (failing := re.search(r"status code:? ?(5\d\d)", output)):
+        fail(
+            "java.network",
+            f"The repository {repository} failed when it was asked for {what} (status {failing[1]}).",
+            found=errors,
+            fix="Build again later, or name a mirror in a settings.xml (binding of the type maven).",
         )
     if absent and not (transfer and _NETWORK.search(output)):
         fail(

@@ -16,7 +16,7 @@ from pylife_sdk.sbom import Component, cyclonedx, spdx
 from pylife_sdk.tree import digest
 
 from pylife_java.truststore import distribution_certificates, jks
-from pylife_java.version import Choice, major
+from pylife_java.version import Choice, major, numbers
 
 RECIPE = "1"
 # All of Java SE and what servers use beside it; the same for all apps, so that registries and hosts share the layer.
@@ -52,7 +52,11 @@ class Jdk:
 
 def provide_jdk(build: Build, choice: Choice) -> Jdk:
     """The JDK's layer, made or kept. Raises ``Failure`` java.version-unavailable for a version nobody has."""
-    found = _find(build, Runtime("jdk", "folder,image,debian,mirror", debian=_debian(choice), image=_image), choice)
+    found = _find(
+        build,
+        Runtime("jdk", "folder,image,debian,mirror", debian=_debian(choice), image=lambda: _image(choice)),
+        choice,
+    )
     layer = open_layer(build, "jdk", at_build=True, cache=True)
     key = {"Java": found.version, "from": found.key, "recipe": RECIPE}
     if (reason := layer.stale(key)) is None:
@@ -156,8 +160,8 @@ def _debian(choice: Choice) -> tuple[str, ...]:
     return (f"openjdk-{major(choice.wanted)}-jdk-headless",)
 
 
-def _image() -> tuple[str, str] | None:
-    """The newest JDK that the build image brings."""
+def _image(choice: Choice) -> tuple[str, str] | None:
+    """The newest JDK of the build image that is wanted, else the newest."""
     found = []
     base = "/usr/lib/jvm"
     for name in sorted(os.listdir(base)) if os.path.isdir(base) else []:
@@ -165,7 +169,7 @@ def _image() -> tuple[str, str] | None:
         if not os.path.islink(home) and os.path.exists(os.path.join(home, "bin", "javac")):
             version = _release(home)
             found += [(version, home)] if version else []
-    return max(found, default=None, key=lambda each: tuple(int(n) for n in each[0].split(".") if n.isdigit()))
+    return max(found, default=None, key=lambda each: (choice.matches(each[0]), numbers(each[0])))
 
 
 def _release(home: str) -> str:

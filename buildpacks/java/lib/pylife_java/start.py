@@ -14,13 +14,18 @@ LOAD_FACTOR = 35
 RUNTIME_CLASSES = 20_000
 
 
-def provide_start(build: Build, classes: int, framework: str, reactive: bool = False) -> None:
-    """Writes the layer. ``classes`` are the class files of the app and its dependencies."""
+def provide_start(build: Build, classes: int, framework: str, threads: int = 250) -> None:
+    """Writes the layer. ``classes`` are the class files of the app and what it depends on, ``threads`` a usual number."""
     loaded = (classes + RUNTIME_CLASSES) * LOAD_FACTOR // 100
     script = read_bytes(os.path.join(os.path.dirname(__file__), "start.sh")).decode()
-    head = f"LOADED_CLASSES={loaded}\nDEFAULT_THREADS={50 if reactive else 250}\nFRAMEWORK={framework}\n"
+    head = f"LOADED_CLASSES={loaded}\nDEFAULT_THREADS={threads}\nFRAMEWORK={framework}\n"
     layer = open_layer(build, "start", launch=True, cache=True)
-    key = {"script": digest([script.encode()])[:12], "loaded classes": str(loaded), "framework": framework or "none"}
+    key = {
+        "script": digest([script.encode()])[:12],
+        "loaded classes": str(loaded),
+        "framework": framework or "none",
+        "threads": str(threads),
+    }
     if layer.stale(key) is not None:
         layer.empty()
     write_execd(layer, "java", head + script)

@@ -23,6 +23,7 @@ def remember(layer: Layer, app: App) -> None:
         "classes": app.classes,
         "framework": app.framework,
         "notes": app.notes,
+        "threads": app.threads,
     }
     write_file(os.path.join(layer.path, "app.json"), json.dumps(document, indent=1, sort_keys=True) + "\n")
 
