@@ -106,7 +106,7 @@ def _server(
     if settings.error_page:
         yield f'    rewrite "^" "/{value(settings.error_page)}" break;'
     else:
-        yield "    default_type text/plain;"
+        yield "    types { } default_type text/plain;"
         yield '    return 404 "404 Not Found\\n";'
     yield "}"
     # `return 304` alone would add `Content-Length: 0`, which is not the length of the page; a filter takes it off.
