@@ -103,6 +103,10 @@ error: No solution found when resolving dependencies
   cause: Because the current Python version (3.11.2) does not satisfy Python>=3.12 and django==6.0 depends on \
 Python>=3.12, we can conclude that django==6.0 cannot be used.
 """
+OLD_SOURCE = """\
+error: Failed to build `greenlet==1.1.2`
+         src/greenlet/greenlet.c:528:44: error: 'PyThreadState' {aka 'struct _ts'} has no member named 'recursion_depth'
+"""
 TLS = "error: Request failed\n  cause: invalid peer certificate: UnknownIssuer\n"
 PROXY = "error: Failed to fetch: `https://x/simple/parrot/`\n  cause: HTTP status client error (401 Unauthorized)\n"
 
@@ -114,6 +118,7 @@ PROXY = "error: Failed to fetch: `https://x/simple/parrot/`\n  cause: HTTP statu
         (BUILD_ERROR, "python.compile-failed", "psycopg2-binary"),
         (PKG_CONFIG, "python.compile-failed", "default-libmysqlclient-dev"),
         (OTHER_PYTHON, "python.no-matching-version", "django==6.0 needs Python >=3.12, and the build image has 3.11.2"),
+        (OLD_SOURCE, "python.compile-failed", "written for an older Python"),
         (TLS, "python.network", "--ca-file"),
         (PROXY, "python.network", "name and password"),
         ("error: Git operation failed\n  cause: no such repository\n", "python.git-failed", "no such repository"),

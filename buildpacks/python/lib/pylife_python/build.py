@@ -47,7 +47,7 @@ def _build(context: Build) -> None:
     run_hook(context, "pre_compile", context.env)
     manager = choose_manager(context.app, context.env)
     choice = choose(context.app, context=context)
-    origin = f", from {choice.found.origin}" if choice.found else ""
+    origin = f", from {choice.found.origin}" if choice.found and choice.file else ""
     heading(f"Python {choice.version}: {choice.origin}{origin}")
     for text in choice.notes:
         warn(text)

@@ -35,6 +35,10 @@ _MISSING_LIBRARY = re.compile(r"/ld: cannot find -l([A-Za-z0-9_+.-]+)")
 _CONFIG_PROGRAM = re.compile(
     r"([a-z0-9_]+[-_]config)(?: executable)? (?:not found|is required)|(?:pkg-config|pkgconf)[^\n]*--exists ([\w+.-]+)"
 )
+_OTHER_CPYTHON = re.compile(
+    r"(PyThreadState|_PyErr_StackItem|PyFrameObject|PyTypeObject|_PyCFrame|PyCodeObject)\W.* has no member"
+    r"|longintrepr\.h|No module named 'distutils'|use_2to3 is invalid|unknown type name .CFrame"
+)
 _BUILDING = re.compile(r"Failed to (?:build|download and build|prepare) `?([^`\s]+)`?")
 _HEADERS = {
     "Python.h": "python3-dev",
@@ -273,6 +277,8 @@ def _explain_build(output: str, package: str, requirements: str, local: str) -> 
     advice = [f"Take a version of {name} that has a wheel for this Python: pip download --only-binary=:all: {name}"]
     if name in _WHEEL_INSTEAD:
         advice.append(f"Or take {_WHEEL_INSTEAD[name]} instead of {name} in {requirements}.")
+    if _OTHER_CPYTHON.search(output):
+        advice.insert(0, f"This release of {name} was written for an older Python: take a later one, or that Python.")
     if re.search(r"EOFError|EOF when reading a line", output):
         advice.insert(0, f"The build script of {name} asks for input, and a build has nobody to answer.")
     if package_of := _HEADERS.get(missing):
