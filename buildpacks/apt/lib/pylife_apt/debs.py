@@ -58,6 +58,7 @@ def _download(wanted: Wanted, path: str) -> None:
         with urlopen(request, timeout=60) as response, open(path, "wb") as file:
             shutil.copyfileobj(response, file, 1 << 20)
     except HTTPError as error:
+        error.close()
         _unfetched(
             wanted,
             f"the server answers {error.code} {error.reason}",

@@ -119,7 +119,7 @@ def find(runtime: Runtime, matches: Callable[[str], bool], context: Build | Dete
             unasked = [each for each, _ in order[position:]]
             seen += (Seen(each, why="asked by the build only") for each in unasked)
             raise NotFound(runtime.name, want, seen, unasked, origin)
-        versions = _fitting(source, matches, context, want, order[: position + 1])
+        versions = _fitting(runtime.name, source, matches, context, want, order[: position + 1])
         if isinstance(versions, str):
             return Found(runtime.name, versions, source.origin(versions), source.key(versions), source)
         seen.append(Seen(label, versions, "" if versions else source.none))
@@ -127,7 +127,12 @@ def find(runtime: Runtime, matches: Callable[[str], bool], context: Build | Dete
 
 
 def _fitting(
-    source: Source, matches: Callable[[str], bool], context: Build | Detect, want: str, asked: list[tuple[str, str]]
+    name: str,
+    source: Source,
+    matches: Callable[[str], bool],
+    context: Build | Detect,
+    want: str,
+    asked: list[tuple[str, str]],
 ) -> str | list[str]:
     """The version to take, or all that the source has."""
     if not source.online:
@@ -135,7 +140,8 @@ def _fitting(
         return next((version for version in versions if matches(version)), versions)
     from pylife_sdk.runtimes.memory import recall, remember
 
-    if (kept := recall(context, source.name, want, asked)) and matches(kept):
+    subject = f"{name} {source.origin('')}"
+    if (kept := recall(context, subject, want, asked)) and matches(kept):
         return kept
     try:
         versions = newest_first(source.versions())
@@ -151,7 +157,7 @@ def _fitting(
     version = next((version for version in versions if matches(version)), None)
     if version is None:
         return versions
-    remember(context, source.name, want, asked, version)
+    remember(context, subject, want, asked, version)
     return version
 
 

@@ -10,19 +10,22 @@ from pylife_sdk.context import Build, Detect, read_bytes, write_file
 from pylife_sdk.layer import Layer, open_layer
 
 LAYER = "runtime-choices"
-_KEY = {"format": "1"}
+_KEY = {"format": "2"}
 
 
-def recall(context: Build | Detect, source: str, want: str, asked: list[tuple[str, str]]) -> str | None:
-    """The version that an earlier build took for the same words and sources, None when there was none."""
+def recall(context: Build | Detect, subject: str, want: str, asked: list[tuple[str, str]]) -> str | None:
+    """The version that an earlier build took for the same words and sources, None when there was none.
+
+    ``subject`` names the runtime and the source that has it.
+    """
     layer = _layer(context)
-    return _choices(layer).get(_question(source, want, asked))
+    return _choices(layer).get(_question(subject, want, asked))
 
 
-def remember(context: Build | Detect, source: str, want: str, asked: list[tuple[str, str]], version: str) -> None:
+def remember(context: Build | Detect, subject: str, want: str, asked: list[tuple[str, str]], version: str) -> None:
     """Keeps a choice for the next build."""
     layer = _layer(context)
-    choices = {**_choices(layer), _question(source, want, asked): version}
+    choices = {**_choices(layer), _question(subject, want, asked): version}
     write_file(os.path.join(layer.path, "choices.json"), json.dumps(choices, indent=1, sort_keys=True) + "\n")
 
 
@@ -43,7 +46,7 @@ def _choices(layer: Layer) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _question(source: str, want: str, asked: list[tuple[str, str]]) -> str:
+def _question(subject: str, want: str, asked: list[tuple[str, str]]) -> str:
     # A mirror's address may hold a password, which must not be kept.
     order = ",".join(f"{name}:{place}" for name, place in asked)
-    return f"{source} {want} {hashlib.sha256(order.encode()).hexdigest()[:16]}"
+    return f"{subject} {want} {hashlib.sha256(order.encode()).hexdigest()[:16]}"

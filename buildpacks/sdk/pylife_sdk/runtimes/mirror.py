@@ -131,6 +131,8 @@ def _open(url: str, shown: str) -> Any:
         return urlopen(request, timeout=60)
     except (URLError, HTTPException, OSError) as error:
         reason = str(error.reason) if isinstance(error, URLError) and not isinstance(error, HTTPError) else str(error)
+        if isinstance(error, HTTPError):
+            error.close()
         fail_network(f"The mirror {shown} could not be asked", reason, shown)
         fail(
             "runtime.download-failed",

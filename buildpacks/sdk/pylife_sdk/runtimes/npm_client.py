@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 
+from pylife_sdk.bindings import bindings
 from pylife_sdk.cache import open_cache
 from pylife_sdk.context import Build
 from pylife_sdk.output import fail, note
@@ -26,14 +27,16 @@ class NpmClient:
     def __init__(self, home: str, cache: str, context: Build) -> None:
         self.node = os.path.join(home, "bin", "node")
         self.npm = os.path.join(home, "lib", "node_modules", "npm", "bin", "npm-cli.js")
-        self.cache, self.cwd = cache, context.app
+        # Not in the app: what its package.json asks of Node and npm is not meant for this one.
+        self.cache = self.cwd = cache
         self.env = {
+            "npm_config_fetch_retries": "2",
+            "npm_config_fetch_retry_mintimeout": "1000",  # npm's own ten seconds are long where there is no network
+            "npm_config_fetch_retry_maxtimeout": "5000",
             **context.env,
             "npm_config_cache": cache,
             "npm_config_update_notifier": "false",
-            "npm_config_audit": "false",
-            "npm_config_fund": "false",
-            "npm_config_fetch_retries": "1",
+            **_configuration(context),
         }
 
     def run(self, *arguments: str) -> Ran:
@@ -74,6 +77,19 @@ class NpmClient:
             found=ran.tail or f"npm ended with {ran.code} and said nothing",
             fix="npm's last lines above name the cause.",
         )
+
+
+def _configuration(context: Build) -> dict[str, str]:
+    """The app's own .npmrc in the place of the machine's, a binding's in the place of the user's."""
+    said = {name.lower() for name in context.env}
+    found = {}
+    own = os.path.join(context.app, ".npmrc")
+    if os.path.isfile(own) and "npm_config_globalconfig" not in said:
+        found["npm_config_globalconfig"] = own
+    given = [each for each in bindings(context.platform, context.env, "npmrc") if ".npmrc" in each.keys]
+    if len(given) == 1:
+        found["npm_config_userconfig"] = given[0].file(".npmrc")
+    return found
 
 
 def open_npm(context: Build) -> NpmClient:
