@@ -18,7 +18,7 @@ from pylife_sdk.tree import digest
 from pylife_java.truststore import distribution_certificates, jks
 from pylife_java.version import Choice, major, numbers
 
-RECIPE = "1"
+RECIPE = "2"
 # All of Java SE and what servers use beside it; the same for all apps, so that registries and hosts share the layer.
 MODULES = (
     "java.se,jdk.accessibility,jdk.attach,jdk.charsets,jdk.crypto.cryptoki,jdk.crypto.ec,jdk.dynalink,jdk.httpserver,"
@@ -52,26 +52,30 @@ class Jdk:
 
 def provide_jdk(build: Build, choice: Choice) -> Jdk:
     """The JDK's layer, made or kept. Raises ``Failure`` java.version-unavailable for a version nobody has."""
+    # One that the build image has is used where it is.
+    image = _image(choice)
     found = _find(
         build,
-        Runtime("jdk", "folder,image,debian,mirror", debian=_debian(choice), image=lambda: _image(choice)),
+        Runtime("jdk", "folder,image,debian,mirror", debian=_debian(choice), image=lambda: image),
         choice,
     )
     layer = open_layer(build, "jdk", at_build=True, cache=True)
     key = {"Java": found.version, "from": found.key, "recipe": RECIPE}
     if (reason := layer.stale(key)) is None:
         note(f"JDK {found.version} is kept from the last build.")
+    elif image is not None and found.origin == "the build image":
+        note(f"JDK {found.version} is the build image's.")
+        layer.empty()
+        _remember(layer, found, [], image[1])
     else:
         note(f"Fetching JDK {found.version} ({found.origin}): {reason}.")
         place = os.path.join(layer.empty(), "jdk")
         found.place(place)
-        _remember(layer, found, found.libraries(place))
-    place = os.path.join(layer.path, "jdk")
-    home = _home(place, "bin/javac")
-    layer.set_env("JAVA_HOME", home, when="build", mode="override")
+        _remember(layer, found, found.libraries(place), _home(place, "bin/javac"))
+    origin = json.loads(read_bytes(os.path.join(layer.path, "origin.json")))
+    layer.set_env("JAVA_HOME", origin["home"], when="build", mode="override")
     layer.commit(key)
-    libraries = json.loads(read_bytes(os.path.join(layer.path, "origin.json")))["libraries"]
-    return Jdk(layer, home, found.version, found.key, found.origin, libraries)
+    return Jdk(layer, origin["home"], found.version, found.key, found.origin, origin["libraries"])
 
 
 def provide_jre(build: Build, jdk: Jdk) -> Layer:
@@ -115,7 +119,7 @@ def provide_ready_jre(build: Build, choice: Choice) -> tuple[Layer, str]:
     else:
         note(f"Fetching JRE {found.version} ({found.origin}): {reason}.")
         found.place(layer.empty())
-        _remember(layer, found, [])
+        _remember(layer, found, [], layer.path)
         _write_certificates(layer.path, certificates)
     return _commit_jre(layer, key, layer), found.version
 
@@ -199,9 +203,9 @@ def _home(place: str, program: str) -> str:
     return homes[0]
 
 
-def _remember(layer: Layer, found: Found, libraries: list[str]) -> None:
+def _remember(layer: Layer, found: Found, libraries: list[str], home: str) -> None:
     rows = [[each.name, each.version, each.purl, each.licence] for each in found.components()]
-    document = {"components": rows, "libraries": libraries}
+    document = {"components": rows, "home": home, "libraries": libraries}
     write_file(os.path.join(layer.path, "origin.json"), json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 

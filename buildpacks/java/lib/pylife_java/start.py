@@ -15,7 +15,7 @@ RUNTIME_CLASSES = 20_000
 
 
 def provide_start(build: Build, classes: int, framework: str, threads: int = 250) -> None:
-    """Writes the layer. ``classes`` are the class files of the app and what it depends on, ``threads`` a usual number."""
+    """Writes the layer. ``classes`` are those of the app and what it depends on, ``threads`` a usual number."""
     loaded = (classes + RUNTIME_CLASSES) * LOAD_FACTOR // 100
     script = read_bytes(os.path.join(os.path.dirname(__file__), "start.sh")).decode()
     head = f"LOADED_CLASSES={loaded}\nDEFAULT_THREADS={threads}\nFRAMEWORK={framework}\n"
