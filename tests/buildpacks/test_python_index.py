@@ -148,6 +148,19 @@ def test_only_what_is_new_is_fetched(online: Bench, index: Index) -> None:
     assert index.asked == ["cage-1.0-py3-none-any.whl"]
 
 
+def test_the_cache_suffices_when_the_index_is_gone(online: Bench, index: Index) -> None:
+    online.user_env(PIP_INDEX_URL=f"http://{USER}:{PASSWORD}@{index.place}/simple")
+    assert online.write({"requirements.txt": "parrot==1.0\n"}).build("python").code == 0
+    index.server.shutdown()
+    index.server.server_close()
+    ran = online.write({"requirements.txt": "parrot==1.0  # the same\n"}).build("python")
+    assert ran.code == 0, ran.out + ran.err
+    assert "the packages are those of the cache" in ran.err
+    ran = online.write({"requirements.txt": "parrot==1.0\ncage\n"}).build("python")
+    assert ran.failure == "python.network", ran.err
+    assert "vendor/" in ran.err
+
+
 def test_apps_share_what_was_fetched(online: Bench, index: Index, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()

@@ -8,59 +8,16 @@ from typing import NoReturn
 
 from pylife_sdk.output import fail
 
-_TLS = re.compile(
-    r"certificate verify failed|invalid peer certificate|UnknownIssuer|unable to get local issuer|SSLError|"
-    r"self.signed certificate",
-    re.I,
-)
-_NETWORK = re.compile(
-    r"dns error|failed to lookup address|Temporary failure in name resolution|Name or service not known|"
-    r"Connection refused|Connection reset|tcp connect error|error sending request|client error \(Connect\)|"
-    r"operation timed out|Network is unreachable|Could not connect|Max retries exceeded|NewConnectionError|"
-    r"Failed to (fetch|connect)|Read timed out|Request failed after|Could not resolve host|offline|"
-    r"network (connectivity )?(is|was|are) (disabled|unavailable)",
-    re.I,
-)
-_REFUSED = re.compile(
-    r"\b(401|403|407)\b.*(Unauthorized|Forbidden|Proxy)|status code 40[137]|could not be queried", re.I
-)
+from pylife_python.compiling import explain_build
+from pylife_python.network import REFUSED, network_reason
+
 _NOT_FOUND = re.compile(r"there (?:is|are) (?:no|only)|was not found in|were not found|no versions? of", re.I)
 _ABSENT_NAME = re.compile(r"[Bb]ecause ([A-Za-z0-9._-]+) was not found in")
 _ABSENT_VERSION = re.compile(r"there is no version of ([A-Za-z0-9._-]+)([=<>!~][^\s]*)")
 _OTHER_PYTHON = re.compile(
     r"current Python version \(([\d.]+)\) does not satisfy Python(\S+) and ([^\s,]+) depends on Python"
 )
-_HEADER = re.compile(r"fatal error: ([^\s:]+): No such file")
-_MISSING_LIBRARY = re.compile(r"/ld: cannot find -l([A-Za-z0-9_+.-]+)")
-_CONFIG_PROGRAM = re.compile(
-    r"([a-z0-9_]+[-_]config)(?: executable)? (?:not found|is required)|(?:pkg-config|pkgconf)[^\n]*--exists ([\w+.-]+)"
-)
-_OTHER_CPYTHON = re.compile(
-    r"(PyThreadState|_PyErr_StackItem|PyFrameObject|PyTypeObject|_PyCFrame|PyCodeObject)\W.* has no member"
-    r"|longintrepr\.h|No module named 'distutils'|use_2to3 is invalid|unknown type name .CFrame"
-)
 _BUILDING = re.compile(r"Failed to (?:build|download and build|prepare) `?([^`\s]+)`?")
-_HEADERS = {
-    "Python.h": "python3-dev",
-    "libpq-fe.h": "libpq-dev",
-    "pg_config": "libpq-dev",
-    "mysql.h": "default-libmysqlclient-dev",
-    "mysqlclient": "default-libmysqlclient-dev",
-    "mariadb": "default-libmysqlclient-dev",
-    "ffi.h": "libffi-dev",
-    "openssl/ssl.h": "libssl-dev",
-    "openssl/opensslv.h": "libssl-dev",
-    "libxml/xpath.h": "libxml2-dev libxslt1-dev",
-    "libxml/xmlversion.h": "libxml2-dev libxslt1-dev",
-    "zlib.h": "zlib1g-dev",
-    "jpeglib.h": "libjpeg62-turbo-dev",
-    "lber.h": "libldap2-dev libsasl2-dev",
-    "sql.h": "unixodbc-dev",
-    "sqlite3.h": "libsqlite3-dev",
-    "gdal-config": "libgdal-dev",
-    "xmlsec1": "libxmlsec1-dev",
-    "cairo": "libcairo2-dev",
-}
 _RELOCK = {
     "uv.lock": "uv lock",
     "poetry.lock": "poetry lock",
@@ -76,37 +33,6 @@ _COMMANDS = {
     "pylock.toml": "uv pip sync pylock.toml",
     "pyproject.toml": "pip install .",
 }
-_NO_PACKAGE = {
-    "pdm.lock": "An app that is no package says so below [tool.pdm]:\ndistribution = false",
-    "pyproject.toml": "An app that is no package has no [build-system] table: remove it.",
-}
-_WHEEL_INSTEAD = {"psycopg2": "psycopg2-binary", "mysqlclient": "PyMySQL"}
-
-
-def network_reason(output: str) -> tuple[str, str] | None:
-    """Why the network failed, as a clause, and what to do; None when the output is about something else."""
-    if _TLS.search(output):
-        return (
-            "the server's certificate is not trusted here.",
-            (
-                "If a proxy of your company signs certificates, give its CA file to the build:\n"
-                "pylife build --ca-file /path/to/company-ca.pem ..."
-            ),
-        )
-    if _REFUSED.search(output):
-        return (
-            "the package index refused the request.",
-            "Check the name and password in PIP_INDEX_URL, PIP_EXTRA_INDEX_URL or UV_INDEX_URL of the build.",
-        )
-    if _NETWORK.search(output):
-        return (
-            "the package index cannot be reached.",
-            (
-                "Check the network, and HTTPS_PROXY, NO_PROXY and PIP_INDEX_URL in the environment of pylife build. "
-                "With --network none a build has no network: packages must then come from PIP_FIND_LINKS."
-            ),
-        )
-    return None
 
 
 def explain(output: str, requirements: str, *, folder: str = "", local: str = "") -> NoReturn:
@@ -151,7 +77,7 @@ def explain(output: str, requirements: str, *, folder: str = "", local: str = ""
             "pylife build --env GIT_TOKEN=... ...",
         )
     if building:
-        _explain_build(output, building[1], requirements, local)
+        explain_build(output, building[1], requirements, local)
     _explain_choice(output, requirements, tail, folder)
     if download := re.search(r"(?:Failed to (?:download|fetch|prepare)[^`\n]*`([^`]+)`)?[^\0]*?404 Not Found", output):
         fail(
@@ -203,7 +129,7 @@ def absent_package(output: str) -> str:
 
 def _explain_choice(output: str, requirements: str, tail: str, folder: str) -> None:
     """Raises the ``Failure`` for versions that nobody has or that do not go together."""
-    if _REFUSED.search(output):
+    if REFUSED.search(output):
         return
     beside = f"\nor put it into {folder}/: pip download -d {folder} PACKAGE" if folder else ""
     place = f"the folder {folder}/" if folder else "the package index"
@@ -241,64 +167,6 @@ def _explain_choice(output: str, requirements: str, tail: str, folder: str) -> N
             found=tail,
             fix=f"Loosen one of the requirements named above so that both sides agree.{beside}",
         )
-
-
-def _explain_build(output: str, package: str, requirements: str, local: str) -> NoReturn:
-    """Raises the ``Failure`` for a package that had to be compiled and was not."""
-    name = re.split(r"[=@\s]", package)[0]
-    if local and not _HEADER.search(output) and not _MISSING_LIBRARY.search(output) and not network_reason(output):
-        poetry = "An app that is no package says so below [tool.poetry]:\npackage-mode = false"
-        fail(
-            "python.project-not-installable",
-            f"The app itself could not be installed as the package {name}.",
-            found="\n".join(output.strip().splitlines()[-20:]),
-            fix=f"The build backend's lines above name the cause; `pip install -e .` fails likewise.\n"
-            f"{_NO_PACKAGE.get(requirements, poetry)}",
-        )
-    if reason := network_reason(output):
-        fail(
-            "python.network",
-            f"What {name} needs for being built could not be fetched: {reason[0]}",
-            found="\n".join(output.strip().splitlines()[-20:]),
-            fix=reason[1],
-        )
-    missing = ""
-    if header := _HEADER.search(output):
-        missing = header[1]
-        what = f"{package} has no wheel for this Python, and compiling it needs the header {missing}."
-    elif library := _MISSING_LIBRARY.search(output):
-        missing = library[1]
-        what = f"{package} has no wheel for this Python, and linking it needs the library {missing}."
-    elif program := _CONFIG_PROGRAM.search(output):
-        missing = program[1] or program[2]
-        what = f"{package} has no wheel for this Python, and building it needs {missing}."
-    else:
-        what = f"{package} has no wheel for this Python, and building it from source failed."
-    advice = [f"Take a version of {name} that has a wheel for this Python: pip download --only-binary=:all: {name}"]
-    if name in _WHEEL_INSTEAD:
-        advice.append(f"Or take {_WHEEL_INSTEAD[name]} instead of {name} in {requirements}.")
-    if _OTHER_CPYTHON.search(output):
-        advice.insert(0, f"This release of {name} was written for an older Python: take a later one, or that Python.")
-    if re.search(r"EOFError|EOF when reading a line", output):
-        advice.insert(0, f"The build script of {name} asks for input, and a build has nobody to answer.")
-    if package_of := _HEADERS.get(missing):
-        added = "\n".join(f"echo {each} >> Aptfile" for each in package_of.split())
-        advice.append(
-            "Or let the build have the Debian package that brings it, by a line in an Aptfile:\n"
-            f"{added}\ngit add Aptfile"
-        )
-    elif header:
-        advice.append(
-            f"Or let the build have the Debian package that brings it: apt-file search {missing} names it,\n"
-            "echo PACKAGE >> Aptfile && git add Aptfile"
-        )
-    lines = [line for line in output.splitlines() if re.search(r"error|not found|No such file|Exception", line, re.I)]
-    fail(
-        "python.compile-failed",
-        what,
-        found="\n".join(lines[:12]) or "\n".join(output.splitlines()[-20:]),
-        fix="\n".join(advice),
-    )
 
 
 def _where(requirements: str, name: str) -> str:

@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Mapping
 
 from pylife_sdk.context import Build, write_file
-from pylife_sdk.output import note
+from pylife_sdk.output import note, warn
 from pylife_sdk.process import Ran, run
 
 from pylife_python.failures import absent_package, explain
 from pylife_python.index import hide, index_env, options, secrets, vendored, with_indexes
+from pylife_python.network import unreachable
 from pylife_python.plans import Plan, Step
 
 EPOCH = "315532801"
@@ -84,6 +85,12 @@ class Installer:
             env = {**env, "UV_PROJECT_ENVIRONMENT": self.target}
             arguments += ["--python", self.python, *options(env)]
         ran = run([self.program, *arguments], env=env, cwd=self.build.app, show=self._show)
+        if ran.code and unreachable(ran.output) and not env.get("UV_OFFLINE"):
+            # uv asks an index whether its page is still the same even when all packages are in the cache.
+            cached = run([self.program, *arguments, "--offline"], env=env, cwd=self.build.app, show=None)
+            if not cached.code:
+                warn("The package index cannot be reached: the packages are those of the cache.")
+                ran = cached
         self._check(ran, local=self.build.app if "--editable" in arguments else "")
 
     def _show(self, line: str) -> bool:

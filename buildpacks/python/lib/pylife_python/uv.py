@@ -13,8 +13,8 @@ from pylife_sdk.layer import open_layer
 from pylife_sdk.output import fail, note
 from pylife_sdk.process import run
 
-from pylife_python.failures import network_reason
 from pylife_python.index import bound_env, hide, vendored
+from pylife_python.network import network_reason
 
 VERSION = "0.13.8"
 _HASHES = {
