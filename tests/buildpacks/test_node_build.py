@@ -202,7 +202,7 @@ def test_only_what_installs_is_part_of_the_key(ready: Bench, registry: Registry)
     same = good(ready.write(app(registry, {"start": "node server.js"}, description="new")).build("nodejs"))
     assert "put back" in same.out
     fresh(ready)
-    other = good(ready.write(app(registry, overrides={"cage": "2.0.0"})).build("nodejs"))
+    other = good(ready.write(app(registry, private=True)).build("nodejs"))
     assert "dependencies in package.json changed" in other.out
 
 

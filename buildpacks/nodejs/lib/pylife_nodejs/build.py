@@ -70,7 +70,8 @@ def _packages(
     run_hook(hook(project, PREBUILD), tool, settings, context)
     heading("Packages")
     stays = prunes(project, context.env, tool.name)
-    needless = not stays and not build_scripts and without_development(project)
+    # Yarn 2 and later compares the lockfile only when it installs everything.
+    needless = not stays and not tool.berry and not build_scripts and without_development(project)
     needless = needless and not any(hook(project, name) for name in (PREBUILD, CLEANUP))
     if needless:
         note("No script of the build can need development dependencies: they are not installed.")

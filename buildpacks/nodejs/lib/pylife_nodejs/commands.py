@@ -20,8 +20,6 @@ def install(tool: Tool, *, locked: bool, production: bool, offline: bool) -> lis
         command += ["--prod" if production else "--prod=false"]
         return [*command, "--offline" if offline else "--prefer-offline"]
     if tool.berry:
-        if production and tool.at_least("4.0.0"):
-            return ["yarn", "workspaces", "focus", "--all", "--production"]
         return ["yarn", "install", "--immutable" if locked else "--no-immutable"]
     command = ["yarn", "install", "--non-interactive", "--ignore-engines", f"--production={str(production).lower()}"]
     command += ["--frozen-lockfile"] if locked else ["--no-lockfile"]

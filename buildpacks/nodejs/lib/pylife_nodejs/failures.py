@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import NoReturn
 
 from pylife_sdk.output import fail
@@ -63,17 +64,18 @@ _NETWORK = re.compile(
 )
 
 
-def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project) -> NoReturn:
+def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, env: Mapping[str, str]) -> NoReturn:
     """Raises the ``Failure`` that fits what a package manager printed while it installed."""
     output, shown = ran.output, " ".join(command)
     lock = tool.manager.lockfile or "the lockfile"
-    if missing := _VARIABLE.search(output):
-        name = (missing[1] or missing[2]).strip("${}")
+    missing = _VARIABLE.search(output)
+    names = [(missing[1] or missing[2]).strip("${}")] if missing else _unset(project, env)
+    if names and (missing or _REFUSED.search(output) or _NOT_FOUND.search(output) or "INVALID_URL" in output):
         fail(
             "node.npmrc-variable",
-            f"The settings of {tool.manager.title} name the variable {name}, and the build does not have it.",
-            found=evidence(output, name),
-            fix=f"Give it to the build: pylife build --env {name} ...\n"
+            f"The settings of {tool.manager.title} name variables that the build does not have: {', '.join(names)}.",
+            found=evidence(output, *names, "ERR_INVALID_URL", "E401", "E403", "E404"),
+            fix=f"Give it to the build: pylife build --env {names[0]} ...\n"
             "or give a whole .npmrc as a service binding of the type npmrc.",
         )
     if _OUTDATED.search(output):
@@ -166,6 +168,16 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project) 
         found=ran.tail or f"it ended with {ran.code} and said nothing",
         fix=f"The last lines above name the cause. The same happens outside a build with\n{shown}",
     )
+
+
+def _unset(project: Project, env: Mapping[str, str]) -> list[str]:
+    """Variables that .npmrc names and that are not set; npm takes such a name as it is written."""
+    try:
+        with open(os.path.join(project.root.directory, ".npmrc"), encoding="utf-8-sig", errors="replace") as file:
+            lines = [line for line in file if not line.lstrip().startswith(("#", ";"))]
+    except OSError:
+        return []
+    return [name for name in dict.fromkeys(re.findall(r"\$\{(\w+)\}", "".join(lines))) if name not in env]
 
 
 def _outdated(output: str, tool: Tool, lock: str) -> NoReturn:

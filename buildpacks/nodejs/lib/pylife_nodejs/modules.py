@@ -12,6 +12,8 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 from pylife_sdk.context import Build, read_bytes
 from pylife_sdk.layer import Layer, open_layer
@@ -104,10 +106,10 @@ class Modules:
             return
         note(f"$ {' '.join(command)}")
         with record_delta(app, self.paths, kept):
-            with _alone(self._tool, self._settings):
+            with _alone(self._tool, self._settings, self.project):
                 ran = run(command, env=_unasked(self._settings), cwd=self.project.root.directory, show=None)
             if ran.code:
-                explain_install(ran, command, self._tool, self.project)
+                explain_install(ran, command, self._tool, self.project, self._settings.env)
 
 
 def provide_modules(
@@ -153,7 +155,7 @@ def without_development(project: Project) -> bool:
 def _run(command: list[str], tool: Tool, settings: Settings, project: Project) -> None:
     note(f"$ {' '.join(command)}")
     root = project.root.directory
-    with _alone(tool, settings):
+    with _alone(tool, settings, project):
         ran = run(command, env=_unasked(settings), cwd=root)
         if ran.code and "--prefer-offline" in command and any(word in ran.output for word in _OLD_NEWS):
             note("What the cache knows of the registry may be old: asking again.")
@@ -161,7 +163,7 @@ def _run(command: list[str], tool: Tool, settings: Settings, project: Project) -
             fresh = fresh if tool.name == "npm" else [each for each in fresh if each != "--prefer-online"]
             ran = run(fresh, env=_unasked(settings), cwd=root)
     if ran.code:
-        explain_install(ran, command, tool, project)
+        explain_install(ran, command, tool, project, settings.env)
 
 
 def _unasked(settings: Settings) -> dict[str, str]:
@@ -172,20 +174,17 @@ def _unasked(settings: Settings) -> dict[str, str]:
 _OLD_NEWS = ("ETARGET", "E404", "ERR_PNPM_NO_MATCHING_VERSION", "Couldn't find any versions")
 
 
-class _alone:
-    """Holds the cache of the one package manager that cannot share it."""
-
-    def __init__(self, tool: Tool, settings: Settings) -> None:
-        classic = tool.name == "yarn" and not tool.berry
-        self._lock = settings.cache.locked() if classic else None
-
-    def __enter__(self) -> None:
-        if self._lock:
-            self._lock.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        if self._lock:
-            self._lock.__exit__(*error)  # type: ignore[arg-type]
+@contextmanager
+def _alone(tool: Tool, settings: Settings, project: Project) -> Iterator[None]:
+    """Holds the cache of the one package manager that cannot share it, and the lockfile to what it is in the source:
+    pruning rewrites it."""
+    lockfile = os.path.join(project.root.directory, tool.manager.lockfile) if tool.manager.lockfile else ""
+    before = read_bytes(lockfile) if lockfile else b""
+    with settings.cache.locked() if tool.name == "yarn" and not tool.berry else nullcontext():
+        yield
+    if lockfile and read_bytes(lockfile) != before:
+        with open(lockfile, "wb") as file:
+            file.write(before)
 
 
 def _vendored(build: Build, project: Project, tool: Tool, settings: Settings) -> bool:

