@@ -416,3 +416,75 @@ def test_offline_with_something_missing_says_so(fresh: Bench) -> None:
     dependency = DEPENDENCY.format("org.slf4j", "slf4j-api", "1.7.1")
     fresh.write({"pom.xml": pom_with(("<build>", f"<dependencies>{dependency}</dependencies><build>"))})
     failed(fresh.build("java", BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS="-o"), "java.offline", "org.slf4j:slf4j-api")
+
+
+GRADLEW = """#!/bin/sh
+set -e
+test "$1" = --no-daemon && test "$2" = assemble && test -n "$GRADLE_USER_HOME"
+mkdir -p build/classes build/libs
+javac -d build/classes $(find src -name '*.java')
+cp -r src/main/resources/. build/classes
+printf 'Main-Class: app.tides.Clock\\n' > build/manifest
+jar cfm build/libs/clock.jar build/manifest -C build/classes .
+cp build/libs/clock.jar build/libs/clock-plain.jar
+"""
+REFUSED = """#!/bin/sh
+echo "Downloading $(sed -n 's/^distributionUrl=//p' gradle/wrapper/gradle-wrapper.properties)"
+echo 'Exception in thread "main" java.net.UnknownHostException: gradle.example' >&2
+echo '	at org.gradle.wrapper.Download.download(Download.java:50)' >&2
+exit 1
+"""
+DISTRIBUTION = "distributionUrl=https\\://gradle.example/gradle-8.10-bin.zip\n"
+
+
+def gradle(fresh: Bench, script: str) -> Bench:
+    """The sample as a Gradle app whose wrapper is a script: what it does is the app's own affair."""
+    (fresh.app / "pom.xml").unlink()
+    return fresh.write(
+        {
+            "build.gradle": "plugins { id 'java' }\n",
+            "gradlew": script,
+            "gradle/wrapper/gradle-wrapper.jar": b"",
+            "gradle/wrapper/gradle-wrapper.properties": DISTRIBUTION,
+        }
+    )
+
+
+def test_a_gradle_app_is_built_by_its_wrapper_and_kept(fresh: Bench) -> None:
+    ran = gradle(fresh, GRADLEW).build("java")
+    assert ran.code == 0, ran.out + ran.err
+    assert "Built build/libs/clock.jar." in ran.out
+    assert (fresh.app / "app/tides/Clock.class").is_file()
+    assert not (fresh.app / "build.gradle").exists()
+    shutil.rmtree(fresh.app)
+    shutil.copytree(CLOCK, fresh.app)
+    again = gradle(fresh, GRADLEW).build("java")
+    assert "Gradle is not started" in again.out, again.out + again.err
+
+
+def test_a_gradle_that_cannot_be_fetched_is_named(fresh: Bench) -> None:
+    ran = gradle(fresh, REFUSED).build("java", BP_GRADLE_DISTRIBUTION_URL="https://mirror.example/gradle-8.10-bin.zip")
+    failed(ran, "java.gradle-unreachable", "UnknownHostException", "BP_GRADLE_DISTRIBUTION_URL")
+    assert "https\\://mirror.example/gradle-8.10-bin.zip" in ran.out
+
+
+def test_a_maven_that_is_not_the_wrappers_file_is_refused(fresh: Bench) -> None:
+    url = "https://maven.example/org/apache/maven/apache-maven/3.9.11/apache-maven-3.9.11-bin.zip"
+    fresh.write({".mvn/wrapper/maven-wrapper.properties": f"distributionUrl={url}\ndistributionSha256Sum={'0' * 64}\n"})
+    failed(fresh.build("java"), "java.wrapper-checksum", "0" * 64)
+
+
+def test_two_apps_in_one_reactor_must_be_chosen_from(fresh: Bench) -> None:
+    for name in ("one", "two"):
+        parent = "<parent><groupId>app.tides</groupId><artifactId>all</artifactId><version>1.0</version></parent>"
+        module = POM.replace("<artifactId>clock</artifactId>", f"{parent}<artifactId>{name}</artifactId>")
+        sources = (CLOCK / "src/main/java/app/tides/Clock.java").read_text()
+        fresh.write({f"{name}/pom.xml": module, f"{name}/src/main/java/app/tides/Clock.java": sources})
+    pom = "<project><modelVersion>4.0.0</modelVersion><groupId>app.tides</groupId><artifactId>all</artifactId>"
+    modules = "<modules><module>one</module><module>two</module></modules>"
+    fresh.write({"pom.xml": f"{pom}<version>1.0</version><packaging>pom</packaging>{modules}</project>"})
+    failed(fresh.build("java"), "java.several-artifacts", "one/target/one-1.0.jar", "BP_MAVEN_BUILT_MODULE=one")
+    shutil.rmtree(fresh.app / "src")
+    ran = fresh.build("java", BP_MAVEN_BUILT_MODULE="two")
+    assert ran.code == 0, ran.out + ran.err
+    assert "Built two/target/two-1.0.jar." in ran.out
