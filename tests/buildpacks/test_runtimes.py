@@ -146,7 +146,13 @@ def test_folder_takes_unpacked_runtimes_and_its_key_follows_their_content(place:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"no archive", "cannot be unpacked"), (None, "bin/"), ("../evil", "../evil"), ("link", "leads out of it")],
+    [
+        (b"no archive", "cannot be unpacked"),
+        (None, "bin/"),
+        ("../evil", "../evil"),
+        ("link", "leads out of it"),
+        ("through", "behind its link"),
+    ],
 )
 def test_bad_archives_are_refused(place: Place, content: bytes | str | None, says: str) -> None:
     path = place.root / "app/vendor/tool-1.0.tar.gz"
@@ -157,6 +163,11 @@ def test_bad_archives_are_refused(place: Place, content: bytes | str | None, say
         with tarfile.open(path, "w:gz") as tar:
             for name in ("share/x", *(["../evil"] if content == "../evil" else [])):
                 tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+            if content == "through":
+                link = tarfile.TarInfo("bin")
+                link.type, link.linkname = tarfile.SYMTYPE, "share"
+                tar.addfile(link)
+                tar.addfile(tarfile.TarInfo("bin/tool"), io.BytesIO())
             if content == "link":
                 link = tarfile.TarInfo("bin/tool")
                 link.type, link.linkname = tarfile.SYMTYPE, "../../../etc/passwd"

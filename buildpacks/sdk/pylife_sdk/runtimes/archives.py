@@ -55,7 +55,7 @@ def root_of(names: Iterable[str]) -> str | None:
 def _untar(archive: str, directory: str) -> None:
     # Twice through a compressed archive would cost as much again, so what lies before bin/ is put aside by place:
     # everything is unpacked as it is named, and the folder with bin/ is moved up afterwards.
-    staging = os.path.join(directory, ".unpacking")
+    staging = os.path.realpath(os.path.join(directory, ".unpacking"))
     names: list[str] = []
     with _open_tar(archive) as tar:
         for member in tar:
@@ -66,22 +66,30 @@ def _untar(archive: str, directory: str) -> None:
                 bad(archive, f"it holds {member.name!r}")
             target = os.path.join(staging, name)
             names.append(name)
+            _make_folder(archive, staging, target if member.isdir() else os.path.dirname(target))
             if member.isdir():
-                os.makedirs(target, exist_ok=True)
                 continue
-            os.makedirs(os.path.dirname(target), exist_ok=True)
             if member.issym():
                 inside = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
                 if member.linkname.startswith("/") or inside.startswith("../"):
                     bad(archive, f"its link {name} leads out of it, to {member.linkname}")
                 os.symlink(member.linkname, target)
             elif member.islnk():
-                os.link(os.path.join(staging, posixpath.normpath(member.linkname)), target)
+                origin = os.path.join(staging, posixpath.normpath(member.linkname))
+                _make_folder(archive, staging, os.path.dirname(origin))
+                os.link(origin, target, follow_symlinks=False)
             elif member.isfile() and (content := tar.extractfile(member)) is not None:
                 with open(target, "wb") as file:
                     shutil.copyfileobj(content, file, _CHUNK)
                 os.chmod(target, 0o755 if member.mode & 0o111 else 0o644)
     _move_up(archive, staging, names, directory)
+
+
+def _make_folder(archive: str, staging: str, folder: str) -> None:
+    """Makes a folder below ``staging``; refuses one that a link of the archive leads elsewhere."""
+    if os.path.realpath(folder) != os.path.normpath(folder):
+        bad(archive, f"it holds files behind its link {os.path.relpath(folder, staging)}")
+    os.makedirs(folder, exist_ok=True)
 
 
 def _unzip(archive: str, directory: str) -> None:
