@@ -64,7 +64,7 @@ def names(bundle: Path | str) -> list[str]:
 
 def launch(bench: Bench, **env: str) -> tuple[dict[str, str], str]:
     """What the program of the launch layer sets, and what it says."""
-    program = bench.layer(BUILDPACK, "launch") / "exec.d/ca-certificates"
+    program = bench.layer(BUILDPACK, "trust") / "exec.d/ca-certificates"
     out = bench.root / "out.toml"
     with out.open("wb") as file:
         ran = subprocess.run(
@@ -92,7 +92,7 @@ def test_the_rest_of_the_build_trusts_the_binding_and_the_image_does_not_have_it
     assert set(values) == {f"{name}.override" for name in VARIABLES}
     assert names(*set(values.values())) == ["one", "system", "two"]
     assert tomllib.loads(Path(f"{layer}.toml").read_text())["types"] == {"build": True, "launch": False, "cache": False}
-    launched = ready.layer(BUILDPACK, "launch")
+    launched = ready.layer(BUILDPACK, "trust")
     assert not [path for path in launched.rglob("*") if path.is_file() and b"BEGIN CERT" in path.read_bytes()[:40]]
     assert [path.name for path in launched.rglob("*")] == ["exec.d", "ca-certificates"]
 
@@ -130,7 +130,7 @@ def test_certificates_can_be_put_into_the_image(ready: Bench, authorities: Path)
 def test_a_launch_without_a_writable_place_says_what_it_needs(ready: Bench, authorities: Path) -> None:
     assert ready.user_env(BP_RUNTIME_CERT_BINDING_DISABLED="false").build(BUILDPACK).code == 0
     bind(ready.root / "there", "late", ca=(authorities / "two.pem").read_text())
-    program = ready.layer(BUILDPACK, "launch") / "exec.d/ca-certificates"
+    program = ready.layer(BUILDPACK, "trust") / "exec.d/ca-certificates"
     env = {"PATH": "/usr/bin:/bin", "TMPDIR": "/nowhere", "SERVICE_BINDING_ROOT": str(ready.root / "there")}
     ran = subprocess.run([program], env=env, capture_output=True, text=True, timeout=20)
     assert ran.returncode == 1

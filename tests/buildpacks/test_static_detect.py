@@ -78,6 +78,11 @@ def test_apps_that_are_built_first(bench: Bench, start: str, brings: str, folder
         (package(scripts={"build": "astro build"}, dependencies={"astro": "1", "@astrojs/node": "9"}), "astrojs/node"),
         ({"public/index.html": "", **package(scripts={"start": "node ."})}, "starts a server of its own: node ."),
         (package(dependencies={"vite": "1"}), "No static site"),
+        (package(**VITE), "no page to begin with: index.html"),
+        (
+            package(**VITE) | {"index.html": "", "Procfile": "jobs: node dist/jobs.js"},
+            "jobs of the Procfile needs Node",
+        ),
     ],
 )
 def test_apps_that_are_none(bench: Bench, files: dict[str, str], said: str) -> None:
@@ -111,7 +116,7 @@ SITE = {"public/index.html": "home"}
         (SITE, {"BP_STATIC_ROOT": "none"}, "static.root-missing", "public/"),
         (SITE, {"BP_STATIC_ROOT": "../x"}, "static.root-outside", "../x"),
         (SITE, {"BP_STATIC_ROOT": "/etc"}, "static.root-outside", "/etc"),
-        (package(**VITE), {}, "static.output-missing", "npm run build"),
+        (package(**VITE) | {"index.html": ""}, {}, "static.output-missing", "npm run build"),
         (SITE, {"BP_STATIC_FALLBACK": "app.html"}, "static.page-missing", "index.html"),
         ({**SITE, "static.json": '{"error_page": "x.html"}'}, {}, "static.page-missing", "x.html"),
         ({**SITE, "static.json": "{root: 1}"}, {}, "static.bad-settings", "static.json:1"),

@@ -312,6 +312,7 @@ def test_a_built_app_with_one_page_answers_all_its_routes(site: Bench) -> None:
     site.write(
         {
             "package.json": '{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "^7"}}',
+            "index.html": "the source",
             "dist/index.html": "app",
             "dist/assets/index-BdX9_2kL.js": "let x;",
             "dist/assets/logo-HomePage.png": "png",

@@ -57,8 +57,8 @@ def _trust_in_build(context: Build, certificates: Sequence[Certificate]) -> None
 
 
 def _trust_at_launch(context: Build, embedded: Sequence[Certificate]) -> None:
-    """The layer ``launch``: the program, with the certificates themselves only where that was asked for."""
-    layer = open_layer(context, "launch", launch=True)
+    """The layer ``trust``: the program, with the certificates themselves only where that was asked for."""
+    layer = open_layer(context, "trust", launch=True)
     layer.empty()
     path = ""
     if embedded:

@@ -29,5 +29,5 @@ def detect(context: Detect) -> int:
     decisions = Decisions()
     if found:
         decisions.layer("bundle", f"for the build alone: the system's certificates and those of {names}")
-    decisions.layer("launch", f"a program that trusts the bindings of type {TYPE} that are there at launch")
+    decisions.layer("trust", f"a program that trusts the bindings of type {TYPE} that are there at launch")
     return context.pass_with([TYPE], [{"name": TYPE, "metadata": {"build": True, "launch": True}}], decisions)

@@ -37,7 +37,7 @@ def build(context: Build) -> None:
                 note(f"{change.name}: {_WORDS[change.mode]} ({change.source})")
             if change.mode in ("append", "prepend") and change.name in PATHS - delimiters:
                 layer.set_env(change.name, os.pathsep, when="launch", mode="delim")
-                note(f"{change.name} is a list of paths: {os.pathsep} goes between (BPE_DELIM_{change.name}).")
+                note(f'{change.name} is a list of paths, so "{os.pathsep}" goes between (BPE_DELIM_{change.name}).')
         layer.commit({"variables": " ".join(change.source for change in changes)})
     if labels:
         heading("Labels of the image")

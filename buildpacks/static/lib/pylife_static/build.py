@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from dataclasses import replace
 
 from pylife_sdk.context import Build, read_bytes, write_file
@@ -26,9 +27,13 @@ _COPIED = ("public", "static", "src/static")
 
 def build(context: Build) -> None:
     """Runs bin/build. Raises ``Failure`` for what the user can mend."""
+    generator = _generator(context)
     site = choose(context.app, context.env)
-    if isinstance(site, Declined):  # an earlier buildpack changed the app since its detection
+    if isinstance(site, Declined) and generator in GENERATORS:  # the build left files that look like a server
+        site = Site(GENERATORS[generator], f"package.json brings {generator}", generator)
+    if isinstance(site, Declined):
         fail("static.root-missing", "There is no folder to serve any more.", found="\n".join(site.why), fix=_NAME_IT)
+    site.generator = generator or site.generator
     settings = read_settings(context.app, context.env)
     folder = _folder(context.app, site)
     heading(f"Static site: {folder}/" if folder != "." else "Static site: the app's root")
@@ -45,6 +50,13 @@ def build(context: Build) -> None:
 
 
 _NAME_IT = f"Name the folder, as the app's build leaves it:\npylife build --env {ROOT_VARIABLE}=dist ..."
+
+
+def _generator(context: Build) -> str:
+    """What detection found to build the site: by now its folder exists, and looks as if it had always been there."""
+    entries = tomllib.loads(read_bytes(context.plan_path).decode()).get("entries", [])
+    said = (entry.get("metadata", {}).get("generator", "") for entry in entries if entry.get("name") == "static")
+    return next((generator for generator in said if isinstance(generator, str)), "")
 
 
 def _folder(app: str, site: Site) -> str:

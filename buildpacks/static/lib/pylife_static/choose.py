@@ -31,6 +31,9 @@ GENERATORS = {
     "rollup": ("dist", "build", "public"),
     "esbuild": ("dist", "build", "public"),
 }
+# Bundlers that make programs as well as pages: a page to begin with tells which.
+_GENERAL = ("vite", "webpack", "rollup", "esbuild", "parcel")
+_PAGES = ("index.html", "src/index.html", "public/index.html", "app/index.html", "client/index.html")
 # What makes a server out of an app whose tool could also leave files alone.
 SERVERS = (
     "@astrojs/node",
@@ -72,6 +75,7 @@ _FOR_DEVELOPMENT = (
     "serve",
     "http-server",
 )
+_NEEDS_NODE = frozenset({"node", "npm", "npx", "pnpm", "yarn", "tsx", "ts-node"})
 _SERVER_FILES = ("server.js", "server.mjs", "server.cjs", "server.ts", "index.js", "index.mjs")
 
 
@@ -113,7 +117,7 @@ def choose(app: str, env: Mapping[str, str]) -> Site | Declined:
     if not told:
         if against:
             return Declined(*against)
-        if _has_web(app):
+        if "web" in _procfile(app):
             return Declined("The Procfile has a process web: the app brings its own server.")
         if server := _server(app, package):
             return Declined(server)
@@ -133,9 +137,9 @@ def _asked(app: str, env: Mapping[str, str]) -> tuple[str, str]:
     for variable in (ROOT_VARIABLE, "BP_WEB_SERVER_ROOT"):
         if value := env.get(variable, "").strip():
             return os.path.normpath(value), f"${variable} names {value}"
-    value = _json(app, SETTINGS_FILE).get("root")
-    if isinstance(value, str) and value.strip():
-        return os.path.normpath(value.strip()), f"{SETTINGS_FILE} names {value.strip()}"
+    root = _json(app, SETTINGS_FILE).get("root")
+    if isinstance(root, str) and root.strip():
+        return os.path.normpath(root.strip()), f"{SETTINGS_FILE} names {root.strip()}"
     return "", ""
 
 
@@ -152,8 +156,13 @@ def _generator(app: str, package: Mapping[str, Any]) -> tuple[str, tuple[str, ..
         return found, (server,)
     if brought := [name for name in SERVERS if name in present]:
         return found, (f"package.json brings {found}, but also {brought[0]}: taken for an app with its own server.",)
-    if _has_web(app):
+    commands = _procfile(app)
+    if "web" in commands:
         return found, ("The Procfile has a process web: the app brings its own server.",)
+    if needs := [type for type, command in commands.items() if _NEEDS_NODE.intersection(command.split())]:
+        return found, (f"package.json brings {found}, but {needs[0]} of the Procfile needs Node.js at launch.",)
+    if found in _GENERAL and not any(os.path.isfile(os.path.join(app, page)) for page in _PAGES):
+        return found, (f"package.json brings {found}, but there is no page to begin with: {', '.join(_PAGES)}.",)
     return found, ()
 
 
@@ -178,12 +187,14 @@ def starts_for_development(script: str) -> bool:
     return any(text == known or text.startswith(known + " ") for known in _FOR_DEVELOPMENT)
 
 
-def _has_web(app: str) -> bool:
+def _procfile(app: str) -> dict[str, str]:
+    """The commands of the Procfile by type, as far as they can be read."""
     try:
-        with open(os.path.join(app, "Procfile"), encoding="utf-8", errors="replace") as file:
-            return any(line.partition(":")[0].strip() == "web" for line in file)
+        with open(os.path.join(app, "Procfile"), encoding="utf-8-sig", errors="replace") as file:
+            parts = [line.partition(":") for line in file if not line.lstrip().startswith("#")]
     except OSError:
-        return False
+        return {}
+    return {type.strip(): command.strip() for type, colon, command in parts if colon}
 
 
 def _script(package: Mapping[str, Any], name: str) -> str:

@@ -20,7 +20,7 @@ def detect(context: Detect) -> int:
     decisions.layer("nginx", "the server, from Debian packages")
     decisions.layer("site", "its configuration")
     folder = " or ".join(site.folders)
-    requires: list[dict[str, object]] = [{"name": "static", "metadata": {"launch": True}}]
+    requires: list[dict[str, object]] = [{"name": "static", "metadata": {"launch": True, "generator": site.generator}}]
     if site.generator:
         print(f"A static site: {site.why}. It is built with Node first, then {folder} is served.")
         requires.append({"name": "node_modules", "metadata": {"build": True, "static": True}})
