@@ -21,7 +21,7 @@ from pylife_sdk.output import Failure
 from pylife_sdk.runtimes import NotFound, Runtime, find
 from pylife_sdk.runtimes.order import nearest, newest_first, parse_sources
 from pylife_sdk.runtimes.source import arch
-from workbench import make_wheel, outer_env
+from workbench import BUILDPACKS, PYTHON, make_wheel, outer_env
 
 PROGRAM = "#!/bin/sh\necho tool\n"
 
@@ -366,3 +366,24 @@ def test_npm_package_with_the_npm_of_a_wheel(place: Place) -> None:
     with pytest.raises(Failure) as caught:
         find(Runtime("semver", npm="semver"), starts("7.5."), build, want="7.5.x")
     assert caught.value.id == "runtime.network"
+
+
+def test_full_disk(place: Place, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"]).returncode:
+        pytest.skip("a small file system can only be mounted by root")
+    make_tar(place.root / "app/vendor/tool-1.0.tar.gz", "", **{"lib/large": "x" * (4 << 20)})
+    script = tmp_path / "place.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(BUILDPACKS / 'sdk')!r})\n"
+        "from pylife_sdk.context import Build\n"
+        "from pylife_sdk.output import Failure\n"
+        "from pylife_sdk.runtimes import Runtime, find\n"
+        f"build = Build({str(place.root / 'app')!r}, '', '', '', {{'BP_RUNTIME_SOURCES': 'folder:vendor'}})\n"
+        "try:\n    find(Runtime('tool'), bool, build).place(sys.argv[1])\n"
+        "except Failure as failure:\n    print(failure.id)\n"
+    )
+    (tmp_path / "small").mkdir()
+    line = f"mount -t tmpfs -o size=1m none {tmp_path}/small && exec {PYTHON} {script} {tmp_path}/small/out"
+    ran = subprocess.run(["unshare", "-m", "sh", "-c", line], capture_output=True, text=True)
+    assert ran.stdout == "runtime.disk-full\n", ran.stderr

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
-from pylife_sdk.output import Failure
+from pylife_sdk.output import Failure, fail
 from pylife_sdk.runtimes.order import VARIABLE, nearest, newest_first, parse_sources, redact
 
 TYPE_CHECKING = False
@@ -83,7 +84,17 @@ class Found:
         Raises ``Failure`` runtime.*.
         """
         os.makedirs(directory, exist_ok=True)
-        self._source.place(self.version, directory)
+        try:
+            self._source.place(self.version, directory)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            fail(
+                "runtime.disk-full",
+                f"There is no room on the disk for {self.name} {self.version}.",
+                found=f"{error}\ninto: {directory}",
+                fix="Make room, for example by removing what no image needs any more:\npylife gc",
+            )
 
     def libraries(self, directory: str) -> list[str]:
         """Directories of a placed runtime that the loader must search; Debian packages need that, others do not."""
