@@ -293,6 +293,11 @@ def test_detect_finds_django_with_any_package_manager(bench: Bench, files: dict[
     told = plan["requires"][0]["metadata"]["pylife"]
     assert told["commands"] == ["python manage.py collectstatic --noinput"]
     assert [process["type"] for process in told["processes"]] == ["web", "release"]
+    assert told["processes"][0]["command"].startswith("python manage.py runserver")
+    bench.write({"Procfile": "web: mine\n"})
+    assert [each["type"] for each in bench.detect("django")[1]["requires"][0]["metadata"]["pylife"]["processes"]] == [
+        "release"
+    ]
 
 
 @pytest.mark.functional

@@ -8,9 +8,10 @@ from pylife_sdk.context import Build
 from pylife_sdk.hooks import run_hook
 from pylife_sdk.launch import Process, shell, write_launch
 from pylife_sdk.output import fail, heading, note, warn
-from pylife_sdk.python_app import how_to_add, package_files, procfile_types
+from pylife_sdk.python_app import package_files, procfile_types
 
 from pylife_django.project import Project
+from pylife_django.web import SERVERS, web_line
 
 
 def build(context: Build) -> None:
@@ -65,7 +66,10 @@ def _processes(context: Build, project: Project, venv: str, migrate: str) -> lis
     if "web" in own:
         note("web: the Procfile's own.")
     else:
-        line = _web_line(context.app, project, venv)
+        servers = {name for name in SERVERS if os.path.exists(os.path.join(venv, "bin", name))}
+        line, warning = web_line(project, servers, (package_files(context.app) or ["requirements.txt"])[0])
+        if warning:
+            warn(warning)
         note(f"web: {line}")
         processes.append(Process("web", shell(f"exec {line}"), True, directory))
     if "release" in own:
@@ -74,22 +78,3 @@ def _processes(context: Build, project: Project, venv: str, migrate: str) -> lis
         note("release: python manage.py migrate --noinput (PYLIFE_DJANGO_MIGRATE=build or off changes it)")
         processes.append(Process("release", ("python", "manage.py", "migrate", "--noinput"), False, directory))
     return processes
-
-
-def _web_line(app: str, project: Project, venv: str) -> str:
-    """The command line of the web process: a server that is installed, else Django's own for development."""
-    gunicorn = os.path.exists(os.path.join(venv, "bin", "gunicorn"))
-    uvicorn = os.path.exists(os.path.join(venv, "bin", "uvicorn"))
-    if uvicorn and project.asgi and (project.wants_asgi or not (gunicorn and project.wsgi)):
-        return f"uvicorn {project.asgi} --host 0.0.0.0 --port ${{PORT:-8000}}"
-    if gunicorn and project.wsgi:
-        return f"gunicorn {project.wsgi} --bind 0.0.0.0:${{PORT:-8000}} --access-logfile -"
-    if gunicorn or uvicorn:
-        cause = "no WSGI_APPLICATION or wsgi.py was found" if gunicorn else "no ASGI_APPLICATION or asgi.py was found"
-        add = "Name the entry point in a Procfile: web: gunicorn PACKAGE.wsgi --bind 0.0.0.0:$PORT"
-    else:
-        file = (package_files(app) or ["requirements.txt"])[0]
-        cause = f"neither gunicorn nor uvicorn is in {file}"
-        add = how_to_add(file, "gunicorn")
-    warn(f"web is Django's DEVELOPMENT SERVER: {cause}.\nIt is not made for production. {add}")
-    return "python manage.py runserver 0.0.0.0:${PORT:-8000} --noreload"

@@ -39,7 +39,7 @@ def detect(context: Detect) -> int:
         {"name": "django"},
         {"name": "python", "metadata": {"build": True, "launch": True, "runs-post-compile": True}},
     ]
-    return context.pass_with(["django"], required, _decisions(context, shown[0]))
+    return context.pass_with(["django"], required, _decisions(context, shown[0], files[0], wanted))
 
 
 def _may_bring(app: str, file: str) -> bool:
@@ -53,7 +53,10 @@ def _may_bring(app: str, file: str) -> bool:
         return False
 
 
-def _decisions(context: Detect, manage: str) -> Decisions:
+def _decisions(context: Detect, manage: str, file: str, packages: frozenset[str]) -> Decisions:
+    from pylife_django.project import Project
+    from pylife_django.web import web_line
+
     decisions = Decisions()
     decisions.read(manage)
     if context.env.get("DISABLE_COLLECTSTATIC", "0") in ("", "0"):
@@ -62,7 +65,9 @@ def _decisions(context: Detect, manage: str) -> Decisions:
     if migrate == "build":
         decisions.command("python manage.py migrate --noinput")
     if "web" not in own:
-        decisions.process("web", "gunicorn, uvicorn or Django's own server", "chosen by what is installed")
+        line, warning = web_line(Project(context.app, context.env), packages, file)
+        why = warning.split("\n")[0] if warning else f"{line.split()[0]} is among the packages of {file}"
+        decisions.process("web", line, why)
     if "release" not in own and migrate == "release":
         decisions.process("release", "python manage.py migrate --noinput", "PYLIFE_DJANGO_MIGRATE=release")
     return decisions
