@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import stat
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pylife_sdk.debian.alternatives import make_alternatives, script_of
 from pylife_sdk.debian.apt import Package
@@ -23,17 +25,37 @@ def unpack(packages: Sequence[Package], root: str) -> None:
     """Unpacks ``packages`` into ``root``, an empty directory that must stay where it is.
 
     /bin, /lib and the like are links to those below usr/, as on a Debian of today. No maintainer script runs: which
-    packages have one is printed. Raises ``Failure`` apt.bad-package.
+    packages have one is printed. Raises ``Failure`` apt.bad-package, apt.disk-full.
     """
+    try:
+        _unpack(packages, root)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _fail_full(str(error))
+
+
+def _fail_full(found: str) -> NoReturn:
+    fail(
+        "apt.disk-full",
+        "There is no room on the disk to unpack Debian packages.",
+        found=found,
+        fix="Make room, for example by removing what no image needs any more:\npylife gc",
+    )
+
+
+def _unpack(packages: Sequence[Package], root: str) -> None:
     scripts: dict[str, str] = {}
     for package in packages:
         ran = run(["dpkg-deb", "-x", package.archive, root], env=os.environ, cwd=root, show=None)
+        if ran.code and "No space left" in ran.output:
+            _fail_full(ran.tail)
         if ran.code:
             fail(
-                "apt.disk-full" if "No space left" in ran.output else "apt.bad-package",
+                "apt.bad-package",
                 f"{os.path.basename(package.archive)} cannot be unpacked.",
                 found=ran.tail,
-                fix="Make room on the disk, if that is what dpkg-deb says above; clear the cache otherwise:\n"
+                fix="If it is a file of the app, give it whole; if it is from the cache, clear that:\n"
                 "pylife build --clear-cache",
             )
         if script := script_of(package.archive, root):
