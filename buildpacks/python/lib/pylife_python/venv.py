@@ -18,7 +18,7 @@ from pylife_sdk.context import Build, read_bytes, write_file
 from pylife_sdk.layer import Layer, open_layer
 from pylife_sdk.output import heading, note, warn
 from pylife_sdk.sbom import cyclonedx, python_components, spdx
-from pylife_sdk.tree import digest
+from pylife_sdk.tree import digest, tree_digest
 
 from pylife_python import uv
 from pylife_python.index import settings, vendored
@@ -93,8 +93,7 @@ def _key(build: Build, plan: Plan, version: str, runtime: str, env: dict[str, st
         if os.path.isfile(path):
             key[os.path.relpath(path, build.app)] = digest([read_bytes(path)])
     if folder := vendored(build.app):
-        names = sorted(os.listdir(os.path.join(build.app, folder)))
-        key[f"the packages in {folder}"] = digest(name.encode() for name in names)
+        key[f"the packages in {folder}"] = tree_digest(os.path.join(build.app, folder))
     for name in ("uv.toml", "pyproject.toml"):
         path = os.path.join(build.app, name)
         if os.path.isfile(path) and (name == "uv.toml" or b"[tool.uv" in read_bytes(path)):
