@@ -18,7 +18,7 @@ from pylife_sdk.tree import digest
 from pylife_java.truststore import distribution_certificates, jks
 from pylife_java.version import Choice, major, numbers
 
-RECIPE = "2"
+RECIPE = "3"
 # All of Java SE and what servers use beside it; the same for all apps, so that registries and hosts share the layer.
 MODULES = (
     "java.se,jdk.accessibility,jdk.attach,jdk.charsets,jdk.crypto.cryptoki,jdk.crypto.ec,jdk.dynalink,jdk.httpserver,"
@@ -71,7 +71,10 @@ def provide_jdk(build: Build, choice: Choice) -> Jdk:
         note(f"Fetching JDK {found.version} ({found.origin}): {reason}.")
         place = os.path.join(layer.empty(), "jdk")
         found.place(place)
-        _remember(layer, found, found.libraries(place), _home(place, "bin/javac"))
+        libraries = found.libraries(place)
+        # Debian's packages bring manuals, icons and what else a desktop wants; the cache keeps what a build needs.
+        shutil.rmtree(os.path.join(place, "usr", "share"), ignore_errors=True)
+        _remember(layer, found, libraries, _home(place, "bin/javac"))
     origin = json.loads(read_bytes(os.path.join(layer.path, "origin.json")))
     layer.set_env("JAVA_HOME", origin["home"], when="build", mode="override")
     layer.commit(key)

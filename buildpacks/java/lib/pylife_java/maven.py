@@ -144,16 +144,13 @@ def _fetch(build: Build, choice: MavenChoice, cache: Cache, around: Surroundings
 
 
 def _bootstrap(build: Build) -> str:
-    """The mvn of Debian's package, in a layer of its own."""
+    """The mvn of Debian's package, for this build alone: with the right Maven in the repository, it is not needed."""
     from pylife_sdk.debian import open_apt, unpack
 
-    layer = open_layer(build, "maven-debian", cache=True)
-    key = {"package": "maven"}
-    if layer.stale(key) is not None:
-        packages = open_apt(build).fetch(["maven"])
-        wanted = [package for package in packages if not package.name.startswith(("openjdk-", "default-jre"))]
-        unpack(wanted, layer.empty())
-    layer.commit(key)
+    layer = open_layer(build, "maven-debian")
+    packages = open_apt(build).fetch(["maven"])
+    # Its own jars and those that it needs; Java is there already.
+    unpack([package for package in packages if package.name.endswith(("maven", "-java"))], layer.empty())
     return os.path.join(layer.path, "usr", "share", "maven", "bin", "mvn")
 
 

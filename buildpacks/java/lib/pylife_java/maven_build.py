@@ -56,8 +56,7 @@ def build_maven(context: Build, project: Project) -> tuple[App, Jdk]:
     reason = layer.stale(key)
     if reason is None and os.path.exists(os.path.join(layer.path, "app.json")):
         note(f"The app is as it was built last (sources {key['the sources']}): Maven is not started.")
-        _keep(context, "maven", "maven-debian")
-        _keep_repository(context)
+        _keep(context, "maven", "maven-repository")
         app = recall(layer)
     else:
         note(f"Building (sources {key['the sources']}): {reason}.")
@@ -145,9 +144,3 @@ def _keep(context: Build, *names: str) -> None:
         layer = open_layer(context, name, cache=True)
         if layer.remembered is not None:
             layer.commit(layer.remembered)
-
-
-def _keep_repository(context: Build) -> None:
-    layer = open_layer(context, "maven-repository", cache=True)
-    if layer.remembered is not None:
-        layer.commit(layer.remembered)
