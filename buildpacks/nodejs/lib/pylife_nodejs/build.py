@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tomllib
 
 from pylife_sdk.context import Build
 from pylife_sdk.launch import Process, shell, write_launch
-from pylife_sdk.output import heading, note, warn
+from pylife_sdk.output import fail, heading, note, warn
 
 from pylife_nodejs.checks import check_ignored, check_packages, check_source
 from pylife_nodejs.components import write_sbom
@@ -18,7 +19,7 @@ from pylife_nodejs.modules import Modules, provide_modules, without_development
 from pylife_nodejs.project import Project, find_project
 from pylife_nodejs.runtime import Node, choose_node, provide_node, warn_of_version
 from pylife_nodejs.scripts import BuildCaches, run_hook, run_steps
-from pylife_nodejs.scripts_plan import CLEANUP, PREBUILD, build_steps, hook, prunes
+from pylife_nodejs.scripts_plan import CLEANUP, PREBUILD, Step, build_steps, hook, prunes
 from pylife_nodejs.settings import Settings, prepared
 from pylife_nodejs.start import choose_start, is_development_server, procfile_types, read_procfile, starts_manager
 from pylife_nodejs.tools import Tool, provide_tool
@@ -27,6 +28,20 @@ from pylife_nodejs.version import read_wishes
 
 def build(context: Build) -> None:
     """Runs bin/build. Raises ``Failure`` for what the user can mend."""
+    try:
+        _build(context)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        fail(
+            "node.disk-full",
+            "The disk is full: a layer could not be written.",
+            found=str(error),
+            fix="Make room where builds are kept, and build again:\npylife gc",
+        )
+
+
+def _build(context: Build) -> None:
     project = find_project(context.app, context.env)
     check_source(project)
     check_ignored(project)
@@ -53,7 +68,7 @@ def build(context: Build) -> None:
             note(f"{manager.title} goes into the image: a process starts it.")
         with prepared(context, project, node, tool) as settings:
             modules = _packages(context, project, node, tool, settings, build_scripts=bool(steps))
-            _scripts(context, project, tool, settings, steps, modules)
+            _scripts(context, project, tool, settings, steps, modules, static=static)
         paths, pnp = modules.paths, _pnp(project)
     if static:
         heading("Static output: Node.js and the packages stay out of the image")
@@ -78,14 +93,25 @@ def _packages(
     return provide_modules(context, project, node, tool, settings, production=needless)
 
 
-def _scripts(context: Build, project: Project, tool: Tool, settings: Settings, steps, modules: Modules) -> None:  # type: ignore[no-untyped-def]
+def _scripts(
+    context: Build,
+    project: Project,
+    tool: Tool,
+    settings: Settings,
+    steps: list[Step],
+    modules: Modules,
+    *,
+    static: bool,
+) -> None:
     caches = BuildCaches(context, project)
     if steps:
         heading("Building")
         caches.restore()
         run_steps(steps, tool, settings, context)
     stays = prunes(project, context.env, tool.name)
-    if stays:
+    if static:
+        note("Development dependencies need not be removed: no package goes into the image.")
+    elif stays:
         note(f"Development dependencies stay: {stays}.")
     else:
         modules.prune()

@@ -8,6 +8,12 @@ from pylife_sdk.context import NO_MATCH, Detect
 from pylife_sdk.decisions import Decisions
 from pylife_sdk.output import Failure
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pylife_nodejs.scripts_plan import Step
+
 SIGNS = (
     "package.json",
     "package-lock.json",
@@ -91,7 +97,7 @@ def _install(name: str, berry: bool, locked: bool) -> str:
     return f"yarn install {'--immutable' if berry else '--frozen-lockfile'}" if locked else "yarn install"
 
 
-def _commands(decisions: Decisions, steps) -> None:  # type: ignore[no-untyped-def]
+def _commands(decisions: Decisions, steps: Sequence[Step | None]) -> None:
     for step in steps:
         if step is not None:
             decisions.command(step.shown)

@@ -15,6 +15,7 @@ from pylife_nodejs.manifest import NAME, Manifest, read_manifest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from re import Pattern
 
 VARIABLE = "BP_NODE_PROJECT_PATH"
 LOCKFILES = {
@@ -170,7 +171,7 @@ def _yaml_list(text: str, name: str) -> list[str]:
     return found
 
 
-def _expression(pattern: str):  # type: ignore[no-untyped-def]  # re.Pattern, without importing it for a detection
+def _expression(pattern: str) -> Pattern[str]:
     import re
 
     parts = []
