@@ -488,3 +488,13 @@ def test_two_apps_in_one_reactor_must_be_chosen_from(fresh: Bench) -> None:
     ran = fresh.build("java", BP_MAVEN_BUILT_MODULE="two")
     assert ran.code == 0, ran.out + ran.err
     assert "Built two/target/two-1.0.jar." in ran.out
+
+
+@pytest.mark.parametrize("script", ["", "#!/bin/sh\necho 'mvnw: cannot fetch company-maven-1.zip' >&2\nexit 1\n"])
+def test_a_wrapper_that_does_not_bring_its_maven_is_named(fresh: Bench, script: str) -> None:
+    fresh.write(
+        {".mvn/wrapper/maven-wrapper.properties": "distributionUrl=https://maven.example/company-maven-1.zip\n"}
+    )
+    if script:
+        fresh.write({"mvnw": script})
+    failed(fresh.build("java"), "java.wrapper-unreachable", "company-maven-1.zip")

@@ -75,6 +75,7 @@ def provide_maven(build: Build, choice: MavenChoice, jdk: Jdk, around: Surroundi
     """Maven's layer, made or kept. Where the version asked for cannot be fetched, Debian's is taken with a warning."""
     cache = open_cache(build, "maven-repository", {"layout": "2"})
     if choice.custom:
+        _require_wrapper(build, choice)
         return Maven(os.path.join(build.app, "mvnw"), choice.version, cache)
     layer = open_layer(build, "maven", cache=True)
     key = {"Maven": choice.version, "checksum": choice.checksum or "none"}
@@ -95,6 +96,18 @@ def provide_maven(build: Build, choice: MavenChoice, jdk: Jdk, around: Surroundi
     _unzip(packed, layer.empty())
     layer.commit(key)
     return Maven(_command(layer), choice.version, cache)
+
+
+def _require_wrapper(build: Build, choice: MavenChoice) -> None:
+    script = os.path.join(build.app, "mvnw")
+    if not os.path.isfile(script):
+        fail(
+            "java.wrapper-unreachable",
+            "The wrapper names a Maven that no repository has by its name, and there is no mvnw to fetch it.",
+            found=f"{choice.origin}: {choice.custom.rpartition('/')[2]}",
+            fix="Commit mvnw, or make the wrapper anew:\nmvn wrapper:wrapper",
+        )
+    os.chmod(script, 0o755)
 
 
 def run_maven(build: Build, maven: Maven, arguments: list[str], around: Surroundings) -> Ran:

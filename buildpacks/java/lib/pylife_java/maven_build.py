@@ -68,6 +68,14 @@ def build_maven(context: Build, project: Project) -> tuple[App, Jdk]:
             arguments += _stamp(context)
             note(f"$ {shlex.join(['mvn', *arguments])}")
             ran = run_maven(context, maven, arguments, around)
+        if ran.code and maven_choice.custom and "[INFO]" not in ran.output and "[ERROR]" not in ran.output:
+            fail(
+                "java.wrapper-unreachable",
+                "The app's wrapper did not bring Maven to run.",
+                found=ran.tail or f"mvnw ended with {ran.code}",
+                fix="Name a Maven that its repositories have in distributionUrl (apache-maven-VERSION-bin.zip), then\n"
+                "it is fetched from there; or let the build reach the place that distributionUrl names.",
+            )
         if ran.code:
             explain(ran, context.app, jdk.version)
         app = _collect(context, layer.empty(), jdk)
