@@ -7,6 +7,7 @@ Dockerfile's cache mounts. A first build is of an app that was never built; the 
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from lifecycle.sandbox.host import ca_bundle
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PYLIFE = Path(sys.executable).parent / "pylife"
+_JAVA_TRUST = "/etc/ssl/certs/java/cacerts"
 _PEERS = Path(__file__).resolve().parent / "peers"
 
 
@@ -65,6 +67,8 @@ class App:
     def _theirs(self, *more: str) -> Sequence[str]:
         bundle = ca_bundle()  # a proxy's certificate, say, which pylife's builds trust by themselves
         trust = ["--volume", f"{bundle}:/etc/ssl/certs/ca-certificates.crt:ro"] if bundle else []
+        if self.sample.startswith("java") and os.path.exists(_JAVA_TRUST):
+            trust += ["--volume", f"{os.path.realpath(_JAVA_TRUST)}:{_JAVA_TRUST}:ro"]
         return [
             *("buildah", "build", "-q", "--layers", "--isolation", "chroot", "--pull-never", *trust, *more),
             *("-f", str(self.dockerfile), "-t", f"bench-{self.sample}", str(self.context)),
@@ -82,7 +86,11 @@ def contests(place: Path) -> list[tuple[Any, ...]]:
     subprocess.run([_PYLIFE, "builder", "create", "-q"], check=True, stdout=subprocess.DEVNULL)
     peer_base(place)
     found: list[tuple[Any, ...]] = []
-    for app in (App(place, "python-django", "django.Dockerfile", "board/views.py", "# {}\n"),):
+    for app in (
+        App(place, "python-django", "django.Dockerfile", "board/views.py", "# {}\n"),
+        App(place, "node-express", "express.Dockerfile", "lib/app.js", "// {}\n"),
+        App(place, "java-spring", "spring.Dockerfile", "src/main/java/app/tides/Tides.java", "// {}\n"),
+    ):
         app.warm()
         found += [
             (f"{app.sample}: first build", *app.first()),

@@ -27,6 +27,7 @@ from lifecycle.platform.bindings import Binding, digest_of
 from lifecycle.record import dataclass
 from lifecycle.source.descriptor import ProjectDescriptor, find_project_descriptor
 from lifecycle.source.directory import copy_directory, digest_directory
+from lifecycle.source.git import read_revision
 from lifecycle.source.ignore import EVERYTHING, Filter
 from lifecycle.source.place import DirectorySource, open_source, parse_source
 
@@ -124,7 +125,8 @@ def _find_unchanged(request: BuildRequest, place: Place, push: Sequence[Registry
     run_image = resolve_run_image(request.detect.run_image, builder, push, ports)
     content = str(digest_directory(source.path, filter=project.filter if project else EVERYTHING))
     with choose_buildpacks(request.detect.buildpacks, project, source.path) as chosen:
-        key = _key(request, content, builder, run_image, chosen, project)
+        env = _variables(request.detect, source.path, project)
+        key = _key(request, content, builder, run_image, chosen, env)
     return previous if key and memo.get(key) == str(previous.digest) else None
 
 
@@ -178,7 +180,7 @@ def _build_anew(
                 analyzed,
                 cache,
                 engine,
-                lambda content: _key(request, content, builder, run_image, chosen, project),
+                lambda content: _key(request, content, builder, run_image, chosen, inputs.env),
             )
     return created.exported.image, created
 
@@ -189,7 +191,7 @@ def _key(
     builder: Image,
     run_image: RunImage,
     chosen: Chosen,
-    project: ProjectDescriptor | None,
+    env: Mapping[str, str],
 ) -> str:
     """A name for everything that the image depends on; empty when something is outside pylife's sight.
 
@@ -203,7 +205,7 @@ def _key(
         "builder": str(builder.digest),
         "run image": f"{run_image.reference} {run_image.name} {run_image.mirrors}",
         "buildpacks": [chosen.entries, chosen.pre, chosen.post],
-        "env": {**(project.env if project else {}), **request.detect.env},
+        "env": env,
         "bindings": digest_of(request.detect.bindings),
         "network": request.detect.limits.network,
         "process": request.default_process,
@@ -232,6 +234,17 @@ def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
             inputs = _inputs(request, source, builder, target, project, chosen, engine)
             with workplace(inputs, (), engine) as root:
                 return detect(root.order, root.lookup, root.context, root.runner, ports.sink)
+
+
+def _variables(request: DetectRequest, source: Path, project: ProjectDescriptor | None) -> Mapping[str, str]:
+    """The variables of the build: the user's before the project's before what git knows of the source."""
+    revision = read_revision(source)
+    known = {"SOURCE_VERSION": revision.commit, "SOURCE_URL": revision.url} if revision else {}
+    return {
+        **{name: value for name, value in known.items() if value},
+        **(project.env if project else {}),
+        **request.env,
+    }
 
 
 def _repository(place: Place) -> str:
@@ -283,7 +296,7 @@ def _inputs(
         builder=builder,
         source=_Source(source, request.app, taken, owner.chown, engine.sink),
         target=target,
-        env={**(project.env if project else {}), **request.env},
+        env=_variables(request, source, project),
         chosen=chosen.entries,
         pre=chosen.pre,
         post=chosen.post,

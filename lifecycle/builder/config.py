@@ -186,12 +186,13 @@ def load_packed(directory: Path) -> Packed:
             f"{directory} holds no buildpack", why=f"{file}: {error.strerror}", where=str(directory)
         ) from error
     has_build = (directory / "bin" / "build").exists()
+    return Packed(directory, parse_descriptor(raw, file=str(file), dir="", has_build=has_build), find_sdk(directory))
+
+
+def find_sdk(directory: Path) -> Path | None:
+    """The SDK beside the buildpack in ``directory``, when its own ``lib`` expects one."""
     sdk = directory.parent / SDK
-    return Packed(
-        directory,
-        parse_descriptor(raw, file=str(file), dir="", has_build=has_build),
-        sdk if sdk.is_dir() and (directory / "lib").is_dir() else None,
-    )
+    return sdk if sdk.is_dir() and (directory / "lib").is_dir() else None
 
 
 def _packed(table: Table, base: Path) -> Packed:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lifecycle.builder.config import find_sdk
 from lifecycle.buildpack.descriptor import BuildpackStore, GroupElement, Order, UnknownBuildpack, escape_id
 from lifecycle.buildpack.environment import Environment
 from lifecycle.buildpack.execute import Context
@@ -283,7 +284,10 @@ def _add_buildpacks(inputs: BuildInputs, root: BuildRoot, layout: Layout) -> Non
         root.make_dirs(place)
         target = root.host(f"{place}/{version}")
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(directory, target, symlinks=True)
+        ignore = shutil.ignore_patterns("__pycache__", ".git")
+        shutil.copytree(directory, target, symlinks=True, ignore=ignore)
+        if sdk := find_sdk(directory.resolve()):
+            shutil.copytree(sdk, f"{target}/lib", symlinks=True, ignore=ignore, dirs_exist_ok=True)
 
 
 def _cache_path(layer: KeptLayer, layout: Layout) -> str:

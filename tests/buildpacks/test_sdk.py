@@ -76,3 +76,19 @@ def test_tree_digest_sees_content_mode_and_links_but_no_times(tmp_path: Path) ->
     assert len(seen) == 5
     os.mkfifo(tmp_path / "pipe")
     assert tree_digest(str(tmp_path)) in seen
+
+
+def test_a_full_disk_is_said_as_any_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pylife_sdk.context import Build, run_build
+
+    for name in ("CNB_LAYERS_DIR", "CNB_PLATFORM_DIR", "CNB_BP_PLAN_PATH"):
+        monkeypatch.setenv(name, str(tmp_path))
+
+    def fill(build: Build) -> None:
+        with open("/dev/full", "w") as file:
+            file.write("x")
+
+    assert run_build(fill) == 1
+    assert "[build.disk-full]" in capsys.readouterr().err

@@ -5,6 +5,7 @@ Source: Buildpack API 0.10, "Detection" and "Build"; the positional arguments ar
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # dataclasses and typing cost a detect as much as the interpr
     from pylife_sdk.decisions import Decisions
 
 PASS, NO_MATCH = 0, 100
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Detect:
@@ -76,6 +78,13 @@ def run_build(build: Callable[[Build], None]) -> int:
         build(Build(app=os.getcwd(), layers=layers, platform=platform, plan_path=plan, env=os.environ))
     except Failure as failure:
         report(failure)
+        return 1
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        found = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        fix = "Make room (pylife gc removes what no image needs), or set PYLIFE_HOME to a directory on a larger disk."
+        report(Failure("build.disk-full", "There is no room left for the build.", found, fix))
         return 1
     return 0
 

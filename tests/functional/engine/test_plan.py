@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,3 +114,19 @@ def test_a_detect_that_broke_is_told_of_when_another_group_is_taken(pylife: Pyli
     warnings = [line for line in done.err.splitlines() if line.startswith("warning:")]
     assert len(warnings) == 1, "once, however many groups it is in"
     assert "acme/never@1.0.0" in warnings[0] and "exited with 1: ModuleNotFoundError" in warnings[0]
+
+
+def test_a_buildpack_named_by_its_directory_brings_the_sdk_beside_it(pylife: Pylife, tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: echo hello\n")
+    said = pylife("detect", "--app", tmp_path, "--buildpack", REPOSITORY / "buildpacks/procfile", "--json").json
+    assert [element["id"] for element in said["group"]] == ["pylife/procfile"]
+
+
+def test_the_revision_of_the_source_reaches_the_labels(pylife: Pylife, tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: echo hello\n")
+    for words in (("init", "-q"), ("add", "."), ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    pylife("build", "--app", tmp_path, "--image", "revised")
+    labels = pylife("inspect", "revised", "--json").json["config"]["config"]["Labels"]
+    assert labels["org.opencontainers.image.revision"] == commit.stdout.strip()

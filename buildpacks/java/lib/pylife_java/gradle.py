@@ -166,7 +166,12 @@ def _explain(ran: Ran, url: str, java: str) -> None:
             "pylife build --app build/libs ...",
         )
     if "No space left on device" in output:
-        fail("java.disk-full", "There is no space left where the build writes.", found=ran.tail, fix="pylife prune")
+        fail(
+            "java.disk-full",
+            "There is no space left where the build writes.",
+            found=ran.tail,
+            fix="Make room, then build again:\npylife gc",
+        )
     found = re.findall(r"^(?:e: )?(?:file://)?(\S+\.(?:java|kt|groovy)):(\d+):? (?:error: )?(.*)$", output, re.M)
     if found and "ompil" in output:
         fail(

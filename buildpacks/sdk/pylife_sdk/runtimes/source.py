@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from pylife_sdk.output import fail
 
 TYPE_CHECKING = False
@@ -11,40 +13,40 @@ if TYPE_CHECKING:
     from pylife_sdk.sbom import Component
 
 
-class Source:
+class Source(ABC):
     """One place where versions of one runtime come from. ``online`` ones are asked by builds only."""
 
     name = ""
     online = False
     none = "no version"
 
+    @abstractmethod
     def versions(self) -> list[str]:
         """All versions it has. Raises ``Failure`` runtime.network when it cannot be asked."""
-        raise NotImplementedError
 
     def cached(self) -> list[str]:
         """The versions that can be placed without asking it."""
         return []
 
+    @abstractmethod
     def origin(self, version: str) -> str:
         """Where the version comes from, for people."""
-        raise NotImplementedError
 
     def key(self, version: str) -> str:
         """What changes when the placed files change."""
         return f"{self.origin(version)} {version}"
 
+    @abstractmethod
     def place(self, version: str, directory: str) -> None:
         """Fills an empty directory."""
-        raise NotImplementedError
 
     def libraries(self, directory: str) -> list[str]:
         """Directories that the loader must search."""
         return []
 
+    @abstractmethod
     def components(self, version: str) -> list[Component]:
         """What was placed."""
-        raise NotImplementedError
 
 
 def open_source(name: str, place: str, runtime: Runtime, context: Build | Detect) -> Source | str:
