@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pylife_static.staticfile import STATICFILE, read_staticfile
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +109,8 @@ def choose(app: str, env: Mapping[str, str]) -> Site | Declined:
     asked, origin = _asked(app, env)
     generator, against = _generator(app, package)
     if asked:
-        read = tuple(name for name in ("package.json", SETTINGS_FILE) if os.path.isfile(os.path.join(app, name)))
+        names = ("package.json", SETTINGS_FILE, STATICFILE)
+        read = tuple(name for name in names if os.path.isfile(os.path.join(app, name)))
         built = bool(_script(package, "build")) and (bool(generator) or not os.path.isdir(os.path.join(app, asked)))
         return Site((asked,), origin, (generator or "the build script") if built else "", read, asked=True)
     told = os.path.isfile(os.path.join(app, SETTINGS_FILE))
@@ -129,7 +132,9 @@ def choose(app: str, env: Mapping[str, str]) -> Site | Declined:
     if told:
         return Site(("public_html",), f"{SETTINGS_FILE} names no root, and public_html is its default", asked=True)
     looked = ", ".join(f"{folder}/index.html" for folder in FOLDERS)
-    return Declined(f"No static site: looked for {looked}, index.html, {SETTINGS_FILE} and ${ROOT_VARIABLE}.")
+    return Declined(
+        f"No static site: looked for {looked}, index.html, {SETTINGS_FILE}, {STATICFILE} and ${ROOT_VARIABLE}."
+    )
 
 
 def _asked(app: str, env: Mapping[str, str]) -> tuple[str, str]:
@@ -140,6 +145,8 @@ def _asked(app: str, env: Mapping[str, str]) -> tuple[str, str]:
     root = _json(app, SETTINGS_FILE).get("root")
     if isinstance(root, str) and root.strip():
         return os.path.normpath(root.strip()), f"{SETTINGS_FILE} names {root.strip()}"
+    if root := read_staticfile(app).get("root", ""):
+        return os.path.normpath(root), f"{STATICFILE} names {root}"
     return "", ""
 
 

@@ -25,6 +25,7 @@ NOT_PAGES = (
     "package.json",
     "pnpm-lock.yaml",
     "project.toml",
+    "Staticfile",
     "static.json",
     "yarn.lock",
 )

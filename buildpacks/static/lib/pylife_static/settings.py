@@ -17,6 +17,7 @@ from pylife_sdk.output import fail, warn
 from pylife_static.choose import SETTINGS_FILE
 from pylife_static.patterns import glob, value
 from pylife_static.rules import STATUSES, Header, Rule, check_header
+from pylife_static.staticfile import KNOWN, STATICFILE, is_on, read_staticfile
 
 FALLBACK_VARIABLE = "BP_STATIC_FALLBACK"
 _KNOWN = ("root", "routes", "redirects", "headers", "error_page", "clean_urls", "https_only", "logging", "encoding")
@@ -60,23 +61,28 @@ def read_settings(app: str, env: Mapping[str, str]) -> Settings:
     rules = [_redirect(path, rule) for path, rule in _table(said, "redirects").items()]
     rules += [_route(path, target) for path, target in _table(said, "routes").items()]
     logging = _table(said, "logging")
+    brief = read_staticfile(app)
+    if unknown := sorted(set(brief) - set(KNOWN)):
+        warn(f"{STATICFILE}: {', '.join(unknown)} counts for nothing here; {SETTINGS_FILE} can say more.")
+    https = env.get("BP_WEB_SERVER_FORCE_HTTPS", "").lower() == "true" or is_on(brief.get("force_https", ""))
     return Settings(
         rules=tuple(rules),
         headers=tuple(_headers(_table(said, "headers"))),
         error_page=_text(said, "error_page").lstrip("/"),
-        fallback=_fallback(env),
+        fallback=_fallback(env, brief),
         clean_urls=_flag(said, "clean_urls", True),
-        https_only=_flag(said, "https_only", False) or env.get("BP_WEB_SERVER_FORCE_HTTPS", "").lower() == "true",
+        https_only=_flag(said, "https_only", https),
         access_log=_flag(logging, "access", True),
         charset=_charset(said),
     )
 
 
-def _fallback(env: Mapping[str, str]) -> str | None:
+def _fallback(env: Mapping[str, str], brief: Mapping[str, str]) -> str | None:
     asked = env.get(FALLBACK_VARIABLE, "").strip()
     if asked:
         return "" if asked.lower() in ("off", "false", "none", "0") else asked.lstrip("/")
-    return "index.html" if env.get("BP_WEB_SERVER_ENABLE_PUSH_STATE", "").lower() == "true" else None
+    on = env.get("BP_WEB_SERVER_ENABLE_PUSH_STATE", "").lower() == "true" or is_on(brief.get("pushstate", ""))
+    return "index.html" if on else None
 
 
 def _document(app: str) -> Mapping[str, Any]:
