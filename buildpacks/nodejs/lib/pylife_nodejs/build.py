@@ -22,6 +22,7 @@ from pylife_nodejs.scripts import BuildCaches, run_hook, run_steps
 from pylife_nodejs.scripts_plan import CLEANUP, PREBUILD, Step, build_steps, hook, prunes
 from pylife_nodejs.settings import Settings, prepared
 from pylife_nodejs.start import choose_start, is_development_server, procfile_types, read_procfile, starts_manager
+from pylife_nodejs.start_check import check_start
 from pylife_nodejs.tools import Tool, provide_tool
 from pylife_nodejs.version import read_wishes
 
@@ -136,6 +137,7 @@ def _finish(context: Build, project: Project, node: Node, paths: list[str], pnp:
                 "web is a DEVELOPMENT SERVER, which is not made for production. Build the app with a script build,\n"
                 "and serve the result: by buildpack pylife/static, or by a server that the start script names."
             )
+        check_start(project, start, manager, context.env)
         directory = project.manifest.directory if project.nested or project.manifest.directory != context.app else ""
         processes.append(Process("web", start.command or shell(start.line), True, directory))
     elif not procfile:

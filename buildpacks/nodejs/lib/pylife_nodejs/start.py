@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MANAGERS = ("npm", "npx", "yarn", "pnpm", "pnpx", "corepack")
 _SHELL = frozenset(";&|<>()`\n*?[]{}#~!")
 _DEVELOPMENT = ("react-scripts start", "vite", "ng serve", "next dev", "nuxt dev", "astro dev", "webpack serve",
-                "webpack-dev-server", "vue-cli-service serve", "parcel", "nodemon")  # fmt: skip
+                "webpack-dev-server", "vue-cli-service serve", "parcel", "nodemon", "nx serve")  # fmt: skip
 
 
 class Start:
