@@ -5,9 +5,17 @@ const express = require("express");
 
 const escape = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
+// The size of this process; empty in a sandbox without /proc, which Node.js reads it from.
+function memory() {
+  try {
+    return `${Math.round(process.memoryUsage.rss() / 2 ** 20)} MB, `;
+  } catch {
+    return "";
+  }
+}
+
 function page(entries) {
   const list = entries.map(({ name, text }) => `<li><b>${escape(name)}</b> ${escape(text)}</li>`).join("\n");
-  const memory = Math.round(process.memoryUsage().rss / 2 ** 20);
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -18,7 +26,7 @@ function page(entries) {
 <button>Sign</button></form>
 <ul>${list}</ul>
 <footer>Express ${require("express/package.json").version} on Node.js ${process.versions.node},
-NODE_ENV=${process.env.NODE_ENV ?? ""}, ${memory} MB, process ${process.pid}</footer>
+NODE_ENV=${process.env.NODE_ENV ?? ""}, ${memory()}process ${process.pid}</footer>
 </html>`;
 }
 
