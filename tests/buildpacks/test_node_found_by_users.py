@@ -101,3 +101,78 @@ def test_the_rest_of_a_staticfile_counts_or_is_warned_of(bench: Bench) -> None:
     assert settings(bench, "root: public\n")[:2] == (None, False)
     assert settings(bench, "pushstate: enabled\nforce_https: true\n")[:2] == ("index.html", True)
     assert "ssi counts for nothing" in settings(bench, "ssi: enabled\n")[2]
+
+
+def explained(bench: Bench, output: str) -> str:
+    """What is said of an npm that printed ``output`` and failed."""
+    program = """
+import sys
+from pylife_nodejs.failures import explain_install
+from pylife_nodejs.manager import choose_manager
+from pylife_nodejs.project import find_project
+from pylife_nodejs.tools import Tool
+from pylife_sdk.layer import Layer
+from pylife_sdk.output import Failure, report
+from pylife_sdk.process import Ran
+project = find_project(sys.argv[1], {})
+tool = Tool(choose_manager(project), "11.0.0", type("Nowhere", (), {"path": sys.argv[1]})())
+try:
+    explain_install(Ran(1, sys.argv[2]), ["npm", "ci"], tool, project, {})
+except Failure as failure:
+    report(failure)
+"""
+    paths = [ROOT / "buildpacks/sdk", ROOT / "buildpacks/nodejs/lib"]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    arguments = [sys.executable, "-c", program, str(bench.app), output]
+    ran = subprocess.run(arguments, env=env, capture_output=True, text=True)
+    return ran.stdout + ran.stderr
+
+
+def test_a_host_of_git_repositories_that_is_not_reached_is_not_taken_for_the_registry(bench: Bench) -> None:
+    bench.write({"package.json": '{"dependencies": {\n"lib": "github:somebody/lib"}}', "package-lock.json": "{}"})
+    told = explained(
+        bench,
+        "npm error code ENOTFOUND\n"
+        "npm error network request to https://archives.example/somebody/lib/tar.gz/6307a5d failed, reason: x\n",
+    )
+    assert "archives.example cannot be reached" in told
+    assert "[node.network]" in told
+    assert 'package.json:2: "lib": "github:somebody/lib"' in told
+    assert "registry in .npmrc" not in told
+
+
+@pytest.mark.parametrize(
+    ("brings", "file", "command"),
+    [
+        ("@sveltejs/adapter-node", "build/index.js", "exec node build/index.js"),
+        ("@astrojs/node", "dist/server/entry.mjs", "exec node dist/server/entry.mjs"),
+    ],
+)
+def test_the_server_that_an_adapter_makes_is_started(bench: Bench, brings: str, file: str, command: str) -> None:
+    described = json.dumps({"scripts": {"build": "x build"}, "devDependencies": {brings: "1"}})
+    _, plan = bench.write({"package.json": described}).detect("nodejs")
+    process = plan["requires"][0]["metadata"]["pylife"]["processes"][0]
+    assert process["command"].endswith(command)
+    assert brings in process["why"]
+
+
+def test_an_adapter_that_leaves_no_server_is_told(bench: Bench) -> None:
+    described = json.dumps({"scripts": {"build": "vite build"}, "devDependencies": {"@sveltejs/adapter-auto": "1"}})
+    ran, _ = bench.write({"package.json": described}).detect("nodejs")
+    assert "npm install --save-dev @sveltejs/adapter-node" in ran.out
+
+
+def test_yarns_archives_that_production_does_not_name_are_removed(bench: Bench) -> None:
+    used, unused = ".yarn/cache/used-npm-1.zip", ".yarn/cache/unused-npm-1.zip"
+    named = f'"packageLocation": "./{used}/node_modules/used/", "./.yarn/unplugged/kept-npm-1/node_modules/kept/"'
+    bench.write(
+        {".pnp.cjs": named, used: "1234", unused: "12345", ".yarn/cache/.gitignore": "*"}
+        | {".yarn/unplugged/kept-npm-1/node_modules/kept/a.js": "", ".yarn/unplugged/gone-npm-1/node_modules/g/a": "12"}
+    )
+    program = "import sys; from pylife_nodejs.plugnplay import drop_unnamed; print(drop_unnamed(sys.argv[1]))"
+    paths = [ROOT / "buildpacks/sdk", ROOT / "buildpacks/nodejs/lib"]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    ran = subprocess.run([sys.executable, "-c", program, bench.app], env=env, capture_output=True, text=True)
+    assert ran.stdout == "7\n", ran.stderr
+    left = sorted(str(path.relative_to(bench.app)) for path in (bench.app / ".yarn").rglob("*") if path.is_file())
+    assert left == [".yarn/cache/.gitignore", used, ".yarn/unplugged/kept-npm-1/node_modules/kept/a.js"]

@@ -21,7 +21,14 @@ from pylife_nodejs.runtime import Node, choose_node, provide_node, warn_of_versi
 from pylife_nodejs.scripts import BuildCaches, run_hook, run_steps
 from pylife_nodejs.scripts_plan import CLEANUP, PREBUILD, Step, build_steps, hook, prunes
 from pylife_nodejs.settings import Settings, prepared
-from pylife_nodejs.start import choose_start, is_development_server, procfile_types, read_procfile, starts_manager
+from pylife_nodejs.start import (
+    choose_start,
+    is_development_server,
+    missing_start,
+    procfile_types,
+    read_procfile,
+    starts_manager,
+)
 from pylife_nodejs.start_check import check_start
 from pylife_nodejs.tools import Tool, provide_tool
 from pylife_nodejs.version import read_wishes
@@ -143,7 +150,7 @@ def _finish(context: Build, project: Project, node: Node, paths: list[str], pnp:
     elif not procfile:
         warn(
             "Nothing says how the app is started: there is no Procfile, no start script, no server.js.\n"
-            'Add to package.json: "scripts": {"start": "node app.js"}'
+            + missing_start(project)
         )
     if paths:
         note(f"{write_sbom(context, paths)} packages in the image; {', '.join(paths[:4])}: a layer of their own.")

@@ -53,7 +53,7 @@ def _decide(context: Detect, decisions: Decisions) -> dict[str, object]:
     from pylife_nodejs.manager import choose_manager
     from pylife_nodejs.project import find_project
     from pylife_nodejs.scripts_plan import CLEANUP, PREBUILD, build_steps, hook, prunes
-    from pylife_nodejs.start import choose_start, procfile_types, read_procfile
+    from pylife_nodejs.start import choose_start, missing_start, procfile_types, read_procfile
     from pylife_nodejs.version import read_wishes
 
     project = find_project(context.app, context.env)
@@ -86,6 +86,8 @@ def _decide(context: Detect, decisions: Decisions) -> dict[str, object]:
     elif start:
         print(f"web: {start.shown} ({start.why}).")
         decisions.process("web", start.shown, start.why)
+    else:
+        print(f"web: nothing says how the app is started. {missing_start(project)}")
     return {"version": wishes.text, "version-origin": str(wishes)}
 
 

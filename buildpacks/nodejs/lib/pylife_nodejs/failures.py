@@ -55,6 +55,8 @@ _TLS = re.compile(
     r"self.signed certificate",
     re.I,
 )
+# The address of a dependency from git, which hosts of git repositories serve as an archive of one commit.
+_ARCHIVE = re.compile(r"\b(https?://([^/\s]+)/\S+/(?:tar\.gz|archive|-/archive|get)/[^\s,)]+)")
 _NETWORK = re.compile(
     r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|ERR_SOCKET_TIMEOUT|"
     r"getaddrinfo|network timeout|ERR_PNPM_NO_OFFLINE|ERR_PNPM_META_FETCH_FAIL|RequestError|"
@@ -155,6 +157,15 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, 
             "pylife build --ca-file /path/to/company-ca.pem ...",
         )
     if _NETWORK.search(output):
+        if archive := _ARCHIVE.search(output):
+            host, repository = archive[2], "/".join(archive[1].split("/")[3:5])
+            fail(
+                "node.network",
+                f"A dependency that comes from no package registry could not be fetched: {host} cannot be reached.",
+                found=_line_with(project, repository) + evidence(output, host),
+                fix=f"Let builds reach {host} (HTTPS_PROXY, NO_PROXY), or build once where they can, so that the cache "
+                "is filled.\nElse take the package from a registry: npm install NAME@VERSION",
+            )
         fail(
             "node.network",
             "The packages could not be fetched: the package registry cannot be reached, and the cache has not all.",
@@ -205,9 +216,13 @@ def _offline(output: str) -> bool:
 
 def _where(project: Project, name: str) -> str:
     """The line of a package.json that names a package, as ``file:line: text``; empty when it is in none."""
+    return _line_with(project, f'"{name}"')
+
+
+def _line_with(project: Project, text: str) -> str:
     for manifest in (project.root, *project.members.values()):
         for number, line in enumerate(manifest.raw.decode("utf-8", "replace").splitlines(), 1):
-            if f'"{name}"' in line and ":" in line:
+            if text in line and ":" in line:
                 return f"{manifest.shown}:{number}: {line.strip()}\n"
     return ""
 

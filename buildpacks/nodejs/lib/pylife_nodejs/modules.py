@@ -25,6 +25,7 @@ from pylife_nodejs import commands
 from pylife_nodejs.delta import apply_delta, clean, record_delta
 from pylife_nodejs.failures import explain_install
 from pylife_nodejs.manifest import Manifest
+from pylife_nodejs.plugnplay import drop_unnamed
 from pylife_nodejs.project import Project
 from pylife_nodejs.runtime import Node
 from pylife_nodejs.settings import Settings, client_settings
@@ -110,6 +111,8 @@ class Modules:
                 ran = run(command, env=_unasked(self._settings), cwd=self.project.root.directory, show=None)
             if ran.code:
                 explain_install(ran, command, self._tool, self.project, self._settings.env)
+            if self._settings.plug_and_play and (freed := drop_unnamed(self.project.root.directory)):
+                note(f"Packages for development alone are removed: {freed / 1e6:.1f} MB.")
 
 
 def provide_modules(
@@ -241,7 +244,7 @@ def _key(build: Build, project: Project, node: Node, tool: Tool, production: boo
         "the folder of the app": build.app,
         "kinds of dependencies": "production" if production else "all",
         "NODE_ENV": build.env.get("NODE_ENV", "production"),
-        "recipe": "1",
+        "recipe": "2" if tool.berry else "1",
     }
     if tool.manager.lockfile:
         key[tool.manager.lockfile] = digest([read_bytes(os.path.join(root, tool.manager.lockfile))])

@@ -18,6 +18,9 @@ _SHELL = frozenset(";&|<>()`\n*?[]{}#~!")
 _DEVELOPMENT = ("react-scripts start", "vite", "ng serve", "next dev", "nuxt dev", "astro dev", "webpack serve",
                 "webpack-dev-server", "vue-cli-service serve", "parcel", "nodemon", "nx serve")  # fmt: skip
 
+# What makes a server of a framework's build, and where it leaves it.
+_ADAPTERS = {"@sveltejs/adapter-node": "build/index.js", "@astrojs/node": "dist/server/entry.mjs"}
+
 
 class Start:
     """A way to start the app. ``line`` is a shell line when ``command`` is empty; ``why`` one clause for people."""
@@ -53,6 +56,11 @@ def choose_start(project: Project, manager: str, *, built: bool) -> Start | None
         return Start(("node", ".output/server/index.mjs"), "", "package.json names nuxt, and no start script")
     if manifest.needs("@remix-run/serve") and (there("build/server/index.js") or not built):
         return Start(("remix-serve", "build/server/index.js"), "", "package.json names @remix-run/serve")
+    for name, file in _ADAPTERS.items():
+        if manifest.needs(name) and (there(file) or not built):
+            return Start(
+                (), f"HOST=${{HOST:-0.0.0.0}} exec node {file}", f"package.json names {name}, and no start script"
+            )
     main = manifest.text("main").removeprefix("./")
     if main and any(there(main + suffix) for suffix in ("", ".js", ".mjs", ".cjs")):
         return Start(("node", main), "", f'"main" of {manifest.shown}, and no start script')
@@ -60,6 +68,17 @@ def choose_start(project: Project, manager: str, *, built: bool) -> Start | None
         if there(name):
             return Start(("node", name), "", f"{name} is there, and no start script")
     return None
+
+
+def missing_start(project: Project) -> str:
+    """What to do where nothing says how the app is started."""
+    if project.manifest.needs("@sveltejs/adapter-auto") and not project.manifest.needs("@sveltejs/adapter-node"):
+        return (
+            "SvelteKit's adapter-auto leaves no server here. Take the one for Node.js, and import it in "
+            "svelte.config.js in place of @sveltejs/adapter-auto:\n"
+            "npm install --save-dev @sveltejs/adapter-node   (or yarn add -D, pnpm add -D)"
+        )
+    return 'Add to package.json: "scripts": {"start": "node app.js"}'
 
 
 def starts_manager(project: Project, start: Start | None, procfile: str) -> bool:
