@@ -13,7 +13,7 @@ from pylife_sdk.layer import Layer, open_layer
 from pylife_sdk.output import fail, heading, listing, note, warn
 from pylife_sdk.process import run
 
-from pylife_static.choose import GENERATORS, ROOT_VARIABLE, SETTINGS_FILE, Declined, Site, choose
+from pylife_static.choose import GENERATORS, OF_PAGES, ROOT_VARIABLE, SETTINGS_FILE, Declined, Site, choose
 from pylife_static.config import render
 from pylife_static.files import Contents, read_contents
 from pylife_static.rules import read_headers, read_redirects
@@ -118,7 +118,8 @@ def _complete(app: str, folder: str, site: Site, settings: Settings, contents: C
     error_page = settings.error_page or ("404.html" if "/404.html" in contents.paths else "")
     fallback = settings.fallback
     if fallback is None:
-        alone = bool(site.generator) and contents.pages == ["/index.html"] and not error_page
+        bundled = bool(site.generator) and site.generator not in OF_PAGES
+        alone = bundled and contents.pages == ["/index.html"] and not error_page
         fallback = "index.html" if alone and not any(rule.status == 200 for rule in rules) else ""
         if fallback:
             note(f"Paths that are no file get index.html: it is the only page of what {site.generator} built.")

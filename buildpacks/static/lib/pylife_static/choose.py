@@ -33,6 +33,8 @@ GENERATORS = {
     "rollup": ("dist", "build", "public"),
     "esbuild": ("dist", "build", "public"),
 }
+# Those that make a page of each path: a path without one is missing, even where there is a single page.
+OF_PAGES = ("astro", "@11ty/eleventy", "gatsby", "@docusaurus/core", "vitepress")
 # Bundlers that make programs as well as pages: a page to begin with tells which.
 _GENERAL = ("vite", "webpack", "rollup", "esbuild", "parcel")
 _PAGES = ("index.html", "src/index.html", "public/index.html", "app/index.html", "client/index.html")
