@@ -67,8 +67,8 @@ class App:
     def _theirs(self, *more: str) -> Sequence[str]:
         bundle = ca_bundle()  # a proxy's certificate, say, which pylife's builds trust by themselves
         trust = ["--volume", f"{bundle}:/etc/ssl/certs/ca-certificates.crt:ro"] if bundle else []
-        if self.sample.startswith("java") and os.path.exists(_JAVA_TRUST):
-            trust += ["--volume", f"{os.path.realpath(_JAVA_TRUST)}:{_JAVA_TRUST}:ro"]
+        if self.sample.startswith("java"):
+            trust += ["--volume", f"{os.path.realpath(_JAVA_TRUST)}:/run/truststore:ro"]
         return [
             *("buildah", "build", "-q", "--layers", "--isolation", "chroot", "--pull-never", *trust, *more),
             *("-f", str(self.dockerfile), "-t", f"bench-{self.sample}", str(self.context)),

@@ -2,10 +2,12 @@
 FROM localhost/pylife-bench-base AS jdk
 USER 0
 RUN --mount=type=cache,target=/var/cache/apt --mount=type=cache,target=/var/lib/apt/lists \
-    rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update && \
+    mkdir -p /usr/share/man/man1 && apt-get update && \
     apt-get install -y --no-install-recommends openjdk-17-jdk-headless maven
 
 FROM jdk AS build
+# Where the host has a truststore of its own, a company's proxy is in it.
+ENV MAVEN_OPTS=-Djavax.net.ssl.trustStore=/run/truststore
 WORKDIR /workspace
 COPY pom.xml ./
 RUN --mount=type=cache,target=/root/.m2 mvn -B -ntp dependency:go-offline
