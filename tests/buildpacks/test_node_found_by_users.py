@@ -176,3 +176,25 @@ def test_yarns_archives_that_production_does_not_name_are_removed(bench: Bench) 
     assert ran.stdout == "7\n", ran.stderr
     left = sorted(str(path.relative_to(bench.app)) for path in (bench.app / ".yarn").rglob("*") if path.is_file())
     assert left == [".yarn/cache/.gitignore", used, ".yarn/unplugged/kept-npm-1/node_modules/kept/a.js"]
+
+
+def test_a_script_that_reaches_no_host_is_explained_with_the_host(bench: Bench) -> None:
+    program = """
+import sys
+from pylife_nodejs.failures_script import explain_script
+from pylife_nodejs.manifest import Manifest
+from pylife_sdk.output import Failure, report
+from pylife_sdk.process import Ran
+manifest = Manifest(".", "package.json", b"{}", {"scripts": {"build": "next build"}})
+try:
+    explain_script(Ran(1, sys.argv[1]), manifest, "build", ["npm", "run", "build"])
+except Failure as failure:
+    report(failure)
+"""
+    paths = [ROOT / "buildpacks/sdk", ROOT / "buildpacks/nodejs/lib"]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    said = "request failed, reason: getaddrinfo ENOTFOUND fonts.example\n`next/font` error:\nFailed to fetch\n"
+    ran = subprocess.run([sys.executable, "-c", program, said], env=env, capture_output=True, text=True)
+    assert "[node.network]" in ran.stderr, ran.stdout + ran.stderr
+    assert "could not reach fonts.example" in ran.stderr
+    assert "next/font/local" in ran.stderr

@@ -17,6 +17,9 @@ _COMMAND = re.compile(
 _MISSING = re.compile(
     r"Missing script: \"?([\w:.-]+)|ERR_PNPM_NO_SCRIPT[^\n]*?script: ([\w:.-]+)|Command \"([\w:.-]+)\" not found"
 )
+_HOST = re.compile(
+    r"getaddrinfo (?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|connect (?:ECONNREFUSED|ETIMEDOUT|ENETUNREACH) (\S+)"
+)
 _PACKAGES = {"tsc": "typescript", "ng": "@angular/cli", "vue-cli-service": "@vue/cli-service", "nest": "@nestjs/cli"}
 
 
@@ -43,6 +46,15 @@ def explain_script(ran: Ran, manifest: Manifest, name: str, command: list[str]) 
             "lockfile.",
         )
     explain_common(ran, shown, manifest)
+    if hosts := sorted({match[1] or match[2] for match in _HOST.finditer(ran.output)}):
+        font = "`next/font` error" in ran.output
+        commit = "\nCommit the fonts and load them with next/font/local." if font else ""
+        fail(
+            "node.network",
+            f"{shown[0].upper()}{shown[1:]} failed, and could not reach {', '.join(hosts[:3])}.",
+            found=f'"{name}": "{text}"\n' + "\n".join(ran.tail.splitlines()[-12:]),
+            fix=f"Let the build reach {hosts[0]} (HTTPS_PROXY, NO_PROXY), or commit what it fetches there.{commit}",
+        )
     fail(
         "node.script-failed",
         f"{shown[0].upper()}{shown[1:]} failed with exit code {ran.code}.",
