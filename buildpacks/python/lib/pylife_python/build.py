@@ -90,16 +90,21 @@ def _left_to_others(context: Build) -> bool:
 def _guess(context: Build, venv: Layer, manager: Manager) -> None:
     from pylife_sdk.python_app import installed_packages, procfile_types
 
-    from pylife_python.web import guess_web
+    from pylife_python.web import guess_script, guess_web
 
     packages = installed_packages(venv.path)
     if "web" in procfile_types(context.app) or ("django" in packages and _has_manage(context.app)):
         return
     guess = guess_web(context.app, packages, manager.file)
+    if guess is None and not os.path.exists(os.path.join(context.app, "Procfile")):
+        guess = guess_script(context.app)
+        if guess is None:
+            warn(
+                "The image will have no process of its own: there is no Procfile, no app object of a web framework\n"
+                "and no main.py or app.py. Commit a Procfile with a line such as\n"
+                "web: python path/of/the/script.py"
+            )
     if guess is None:
-        if not os.path.exists(os.path.join(context.app, "Procfile")):
-            note("No Procfile: the image will have no process of its own. For a web app, commit one such as")
-            note("web: gunicorn app:app --bind 0.0.0.0:$PORT")
         return
     heading("Processes")
     if guess.warning:

@@ -105,13 +105,17 @@ def _manager(context: Detect, decisions: Decisions) -> Manager | None:
 def _web(context: Detect, manager: Manager, decisions: Decisions) -> None:
     from pylife_sdk.python_app import named_packages, procfile_types
 
-    from pylife_python.web import guess_web
+    from pylife_python.web import guess_script, guess_web
 
     if "web" in procfile_types(context.app):
         decisions.read("Procfile")
         return
     packages = named_packages(context.app, manager.name, manager.files)
-    guess = None if "django" in packages else guess_web(context.app, packages, manager.file)
+    guess = None
+    if "django" not in packages:
+        guess = guess_web(context.app, packages, manager.file)
+        if guess is None and not os.path.exists(os.path.join(context.app, "Procfile")):
+            guess = guess_script(context.app)
     if guess and guess.line:
         print(f"web would be: {guess.line} ({guess.why}).")
         decisions.process("web", guess.line, guess.why)

@@ -15,7 +15,10 @@ _NOT_FOUND = re.compile(r"there (?:is|are) (?:no|only)|was not found in|were not
 _ABSENT_NAME = re.compile(r"[Bb]ecause ([A-Za-z0-9._-]+) was not found in")
 _ABSENT_VERSION = re.compile(r"there is no version of ([A-Za-z0-9._-]+)([=<>!~][^\s]*)")
 _OTHER_PYTHON = re.compile(
-    r"current Python version \(([\d.]+)\) does not satisfy Python(\S+) and ([^\s,]+) depends on Python"
+    r"current Python version \(([\d.]+)\) does not satisfy Python(\S+) and (\S+) depends on Python"
+)
+_OTHER_PROJECT = re.compile(
+    r"resolved to Python ([\d.]+), which is incompatible with the project's Python requirement: `([^`]+)`"
 )
 _BUILDING = re.compile(r"Failed to (?:build|download and build|prepare) `?([^`\s]+)`?")
 _RELOCK = {
@@ -68,9 +71,11 @@ def explain(output: str, requirements: str, *, folder: str = "", local: str = ""
             fix="uv pip compile --generate-hashes requirements.in -o requirements.txt",
         )
     if re.search(r"Git operation failed|failed to (?:fetch|clone)[^\n]*git|`?git[^\n]* (?:fetch|clone)", output):
+        host = re.search(r"Could not resolve host: (\S+)", output)
+        unknown = f": {host[1]} is not known to this network's DNS" if host else ""
         fail(
             "python.git-failed",
-            f"A package of {requirements} comes from a git repository that could not be fetched.",
+            f"A package of {requirements} comes from a git repository that could not be fetched{unknown}.",
             found=tail,
             fix="Check the address and the commit or branch after its last @. A private repository needs a token "
             "of the build, named in the requirement:\npackage @ git+https://${GIT_TOKEN}@HOST/OWNER/NAME.git@v1\n"
@@ -107,6 +112,15 @@ def explain(output: str, requirements: str, *, folder: str = "", local: str = ""
 
 def _explain_lock(output: str, requirements: str, tail: str) -> None:
     """Raises the ``Failure`` for a lock file that uv does not take."""
+    if wants := _OTHER_PROJECT.search(output):
+        fail(
+            "python.version-unavailable",
+            f"requires-python asks for Python {wants[2]}, and the build has {wants[1]}.",
+            found=tail,
+            fix=f"If the code runs on Python {wants[1]}, loosen requires-python of the projects that are named above, "
+            f"then:\n{_RELOCK.get(requirements, 'uv lock')} && git add pyproject.toml {requirements}\n"
+            f"or build with a builder whose build image has Python {wants[2]}",
+        )
     if "lockfile" not in output and "uv.lock" not in output:
         return
     again = f"{_RELOCK.get(requirements, 'uv lock')}\ngit add pyproject.toml {requirements}"

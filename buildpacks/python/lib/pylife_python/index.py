@@ -60,7 +60,8 @@ _BINDING_KEYS = {
 }
 _SECRET_NAME = re.compile(r"UV_INDEX_\w+_(USERNAME|PASSWORD)|UV_\w*TOKEN|POETRY_HTTP_BASIC_\w+|POETRY_PYPI_TOKEN_\w+")
 _SECRET_WORD = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|API_?KEY", re.I)
-_USERINFO = re.compile(r"//([^/@\s]+)@")
+# What is only the name of a variable, as in advice, is no secret.
+_USERINFO = re.compile(r"//(?!\$\{\w+\}@)([^/@\s]+)@")
 
 
 def index_env(build: Build, env: Mapping[str, str]) -> dict[str, str]:

@@ -160,7 +160,7 @@ def _locked(app: str, manager: Manager, groups: list[str], version: str) -> Plan
                 fix=f"Commit what it names:\ngit add {shown}",
             )
     plan.steps = _pinned(locked, manager)
-    if _is_package(manager.name, project):
+    if _is_package(app, manager.name, project):
         plan.locals.append(Local(app, editable=True))
         plan.steps.append(Step("pip", "install", "--no-deps", "--editable", "."))
     return plan
@@ -181,14 +181,35 @@ def _pinned(locked: Locked, manager: Manager) -> list[Step]:
     return steps
 
 
-def _is_package(manager: str, project: Mapping[str, Any]) -> bool:
-    """Whether the manager would install the app itself."""
+def _is_package(app: str, manager: str, project: Mapping[str, Any]) -> bool:
+    """Whether the app itself is to be installed."""
     if "build-system" not in project:
         return False
     if manager == "poetry":
-        return bool(table(project, "tool", "poetry").get("package-mode", True))
+        settings = table(project, "tool", "poetry")
+        return bool(settings.get("package-mode", True)) and not _has_nothing(app, project, settings)
     settings = table(project, "tool", "pdm")
     return manager == "pdm" and "name" in table(project, "project") and bool(settings.get("distribution", True))
+
+
+def _has_nothing(app: str, project: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether Poetry's own backend would find no code to install, by its rules: `poetry new --flat` without a package.
+    Many apps are like that, since Poetry's first releases only warned of it."""
+    standard = table(project, "project")
+    name = str(standard.get("name") or settings.get("name") or "")
+    module = name.replace("-", "_").replace(".", "_")
+    stock = str(table(project, "build-system").get("build-backend", "")).startswith("poetry.")
+    asked = any(part in settings for part in ("packages", "include", "scripts", "plugins", "build"))
+    asked = asked or any(part in standard for part in ("scripts", "gui-scripts", "entry-points"))
+    places = [os.path.join(app, *parent, module) for parent in ((), ("src",))]
+    if not stock or not module or asked or any(os.path.isdir(at) or os.path.isfile(f"{at}.py") for at in places):
+        return False
+    warn(
+        f"The app itself is not installed: there is no folder {module}/ or src/{module}/ and no {module}.py, so it is\n"
+        "no package. Its modules are found where they are. To say so, write below [tool.poetry]:\n"
+        "package-mode = false"
+    )
+    return True
 
 
 def _is_extra(project: Mapping[str, Any], name: str) -> bool:

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _WSGI = ("Flask", "Bottle")
-_ASGI = ("FastAPI", "Starlette", "Quart", "Litestar")
-_MADE = re.compile(rf"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:[\w.]+\.)?(?P<kind>{'|'.join(_WSGI + _ASGI)})\s*\(", re.M)
+# fast_app is FastHTML's usual beginning: app, rt = fast_app()
+_ASGI = ("FastAPI", "Starlette", "Quart", "Litestar", "FastHTML", "fast_app")
+_MADE = re.compile(
+    r"^(?P<name>\w+)(?:\s*:[^=\n]+|(?:\s*,\s*\w+)+)?\s*=\s*(?:[\w.]+\.)?"
+    rf"(?P<kind>{'|'.join(_WSGI + _ASGI)})\s*\(",
+    re.M,
+)
 _FACTORY = re.compile(r"^def\s+(?P<name>create_app|make_app|get_app)\s*\((?P<parameters>[^)]*)\)", re.M)
 _NAMES = ("app.py", "main.py", "wsgi.py", "asgi.py", "server.py", "api.py", "application.py")
-_FRAMEWORKS = {
-    "flask": "Flask",
-    "fastapi": "FastAPI",
-    "starlette": "Starlette",
-    "quart": "Quart",
-    "litestar": "Litestar",
-}
+_SCRIPTS = ("main.py", "app.py", "server.py", "run.py")
+_FRAMEWORKS = ("flask", "fastapi", "starlette", "quart", "litestar", "python-fasthtml")
 _BIND = "${PORT:-8000}"
 
 
@@ -51,6 +51,15 @@ def guess_web(app: str, packages: Collection[str], file: str) -> Guess | None:
     return _asgi(root, module, target, where, factory, packages, file)
 
 
+def guess_script(app: str) -> Guess | None:
+    """The script of an app that has no web framework's object and no Procfile, None when no file has a usual name."""
+    script = next((name for name in _SCRIPTS if os.path.isfile(os.path.join(app, name))), "")
+    if not script:
+        return None
+    why = f"{script} is run as a script: no app object of a web framework was found, and there is no Procfile"
+    return Guess(f"python {script}", why)
+
+
 def _wsgi(
     root: str, module: str, target: str, where: str, factory: bool, packages: Collection[str], file: str
 ) -> Guess:
@@ -70,7 +79,7 @@ def _wsgi(
     )
     prefix = f"env PYTHONPATH={root} " if root else ""
     line = f"{prefix}flask --app {module}:{target} run --host 0.0.0.0 --port {_BIND}"
-    return Guess(line if "flask" in packages else "", f"{where}, served by Flask itself", warning)
+    return Guess(line if "flask" in packages else "", f"{where}, served by Flask's development server", warning)
 
 
 def _asgi(
