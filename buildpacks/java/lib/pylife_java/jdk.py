@@ -47,7 +47,11 @@ class Jdk:
     def env(self, env: dict[str, str]) -> dict[str, str]:
         """The environment of programs that run with this JDK."""
         path = f"{self.home}/bin:{env.get('PATH', '/usr/bin:/bin')}"
-        return {**env, "JAVA_HOME": self.home, "PATH": path}
+        env = {**env, "JAVA_HOME": self.home, "PATH": path}
+        if not os.path.exists("/proc/self/exe"):  # by which the loader knows where the program's own libraries are
+            own = [f"{self.home}/lib", f"{self.home}/lib/server", env.get("LD_LIBRARY_PATH", "")]
+            env["LD_LIBRARY_PATH"] = ":".join(filter(None, own))
+        return env
 
 
 def provide_jdk(build: Build, choice: Choice) -> Jdk:

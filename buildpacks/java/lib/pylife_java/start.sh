@@ -209,10 +209,18 @@ port() {
     esac
 }
 
+# Without /proc the loader cannot tell where the program is, and so not where its own libraries are.
+libraries() {
+    [ ! -e /proc/self/exe ] && [ -n "${JAVA_HOME:-}" ] || return 0
+    own=$JAVA_HOME/lib:$JAVA_HOME/lib/server
+    printf 'LD_LIBRARY_PATH = "%s"\n' "$own${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" >&3
+}
+
 memory
 certificates
 database
 port
+libraries
 # Ours come first: of an option given twice Java takes the last, which is the user's.
 all="$options${JAVA_TOOL_OPTIONS:+ $JAVA_TOOL_OPTIONS}"
 all=${all# }
