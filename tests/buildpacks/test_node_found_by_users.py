@@ -198,3 +198,23 @@ except Failure as failure:
     assert "[node.network]" in ran.stderr, ran.stdout + ran.stderr
     assert "could not reach fonts.example" in ran.stderr
     assert "next/font/local" in ran.stderr
+
+
+def test_a_prisma_client_that_was_not_generated_is_told(bench: Bench) -> None:
+    program = """
+import sys
+from pylife_nodejs.project import find_project
+from pylife_nodejs.start_check import check_prisma
+check_prisma(find_project(sys.argv[1], {}))
+"""
+    paths = [ROOT / "buildpacks/sdk", ROOT / "buildpacks/nodejs/lib"]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, paths))}
+
+    def told(client: str) -> str:
+        bench.write({"package.json": "{}", "node_modules/.prisma/client/index.js": client})
+        ran = subprocess.run([sys.executable, "-c", program, bench.app], env=env, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout + ran.stderr
+
+    assert told("class PrismaClient {}") == ""
+    assert "NOT GENERATED" in told("throw new Error('@prisma/client did not initialize yet.')")

@@ -29,7 +29,7 @@ from pylife_nodejs.start import (
     read_procfile,
     starts_manager,
 )
-from pylife_nodejs.start_check import check_start
+from pylife_nodejs.start_check import check_prisma, check_start
 from pylife_nodejs.tools import Tool, provide_tool
 from pylife_nodejs.version import read_wishes
 
@@ -132,6 +132,7 @@ def _finish(context: Build, project: Project, node: Node, paths: list[str], pnp:
     folders = dict.fromkeys((project.manifest.directory, project.root.directory))
     set_launch(node.layer, [os.path.join(folder, "node_modules", ".bin") for folder in folders], pnp)
     heading("Start")
+    check_prisma(project)
     procfile = read_procfile(context.app)
     start = choose_start(project, manager, built=True)
     processes = []

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Mapping
 
+from pylife_sdk.context import read_bytes
 from pylife_sdk.output import warn
 
 from pylife_nodejs.project import Project
@@ -32,6 +33,17 @@ def check_start(project: Project, start: Start, manager: str, env: Mapping[str, 
             f"web starts {words[0]}, which is NOT IN THE IMAGE: {why}.\n"
             f"If {words[0]} is for development, name what the build makes, in a Procfile: web: node dist/main.js\n"
             f"If it is for production: {keep}{stay}"
+        )
+
+
+def check_prisma(project: Project) -> None:
+    """Warns of a Prisma client that was never generated: its package installs one that ends the app."""
+    path = os.path.join(project.root.directory, "node_modules", ".prisma", "client", "index.js")
+    if os.path.isfile(path) and b"did not initialize yet" in read_bytes(path):
+        warn(
+            "The Prisma client is NOT GENERATED: the app will end when it asks for one.\n"
+            'Let the build make it, with prisma in devDependencies: "build": "prisma generate && ..."\n'
+            "It fetches Prisma's engines, so the build needs a network, or PRISMA_ENGINES_MIRROR."
         )
 
 
