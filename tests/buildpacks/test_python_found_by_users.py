@@ -123,6 +123,16 @@ def test_the_cause_is_named(output: str, id: str, said: str) -> None:
     assert (caught.value.id, caught.value.what) == (id, said)
 
 
+def test_a_full_version_of_a_pipfile_is_to_be_replaced(bench: Bench, wheels: Path) -> None:
+    files = files_of("pipenv", wheels)
+    files["Pipfile.lock"] = files["Pipfile.lock"].replace(
+        '"python_version": "3.11"', '"python_version": "3.13", "python_full_version": "3.13.2"'
+    )
+    ran = bench.write(files).build("python")
+    assert ran.failure == "python.version-unavailable", ran.err
+    assert "below [requires] in place of python_full_version, then `pipenv lock`:" in ran.err
+
+
 def test_a_variable_in_an_address_is_shown_and_a_password_is_not() -> None:
     said = hide("git+https://${GIT_TOKEN}@code.example/a and https://me:s3cret@index.example/", [])
     assert said == "git+https://${GIT_TOKEN}@code.example/a and https://****@index.example/"

@@ -24,8 +24,9 @@ def note(text: str) -> None:
 
 def warn(text: str) -> None:
     """Something that does not stop the build but that somebody should look at."""
-    for line in text.splitlines():
-        print(f" !     {line}".rstrip(), file=sys.stderr, flush=True)
+    # Written at once: whoever reads both streams would put lines of the other one in between.
+    sys.stderr.write("".join(f" !     {line}".rstrip() + "\n" for line in text.splitlines()))
+    sys.stderr.flush()
 
 
 class Failure(Exception):

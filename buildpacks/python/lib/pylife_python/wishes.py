@@ -101,9 +101,9 @@ def _pipfile_lock(path: str, there: str) -> Wish | None:
     text = str(requires.get("python_full_version") or requires.get("python_version") or "")
     if not _RELEASE.match(text):
         return None
-    edit = (
-        f'Write into the Pipfile, below [requires], then `pipenv lock`:\npython_version = "{there.rpartition(".")[0]}"'
-    )
+    instead = " in place of python_full_version" if requires.get("python_full_version") else ""
+    short = there.rpartition(".")[0]
+    edit = f'Write into the Pipfile, below [requires]{instead}, then `pipenv lock`:\npython_version = "{short}"'
     return Wish("Pipfile.lock", text, _number(path, r'\s*"python_(full_)?version"'), _prefix(text), edit)
 
 
