@@ -218,3 +218,25 @@ check_prisma(find_project(sys.argv[1], {}))
 
     assert told("class PrismaClient {}") == ""
     assert "NOT GENERATED" in told("throw new Error('@prisma/client did not initialize yet.')")
+
+
+@pytest.mark.parametrize(("generator", "fallback"), [("astro", ""), ("vite", "index.html")])
+def test_a_single_page_answers_other_paths_only_where_a_bundler_made_it(
+    bench: Bench, generator: str, fallback: str
+) -> None:
+    program = """
+import sys
+from pylife_static.build import _complete
+from pylife_static.choose import Site
+from pylife_static.files import read_contents
+from pylife_static.settings import Settings
+site = Site(("dist",), "", sys.argv[2])
+contents = read_contents(sys.argv[1], "dist", [], built=True)
+print("fallback", repr(_complete(sys.argv[1], "dist", site, Settings(), contents).fallback))
+"""
+    bench.write({"dist/index.html": "home"})
+    paths = [ROOT / "buildpacks/sdk", ROOT / "buildpacks/static/lib"]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    arguments = [sys.executable, "-c", program, str(bench.app), generator]
+    ran = subprocess.run(arguments, env=env, capture_output=True, text=True)
+    assert f"fallback {fallback!r}" in ran.stdout, ran.stdout + ran.stderr
