@@ -192,7 +192,8 @@ def _summary(request: BuildRequest, result: BuildResult, seconds: float) -> Summ
     ]
     rows += [("pushed to", f"{item.place} ({_sent(item.transfer)})") for item in result.sent if item.pushed]
     rows.append(("took", duration(seconds)))
-    rows.append(("run it", f"pylife run {result.name} -p 8000"))
+    if processes:
+        rows.append(("run it", f"pylife run {result.name} -p 8000"))
     data: dict[str, object] = {
         "image": result.name,
         "digest": str(result.image.digest),
