@@ -227,3 +227,5 @@ def _remove_installed(repository: str) -> None:
         if "maven-metadata-local.xml" in files:
             folders.clear()
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # one that has something else in it stays
+                os.removedirs(os.path.dirname(folder))
