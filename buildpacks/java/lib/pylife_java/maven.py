@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 from pylife_sdk.cache import Cache, open_cache
 from pylife_sdk.context import Build, read_bytes
