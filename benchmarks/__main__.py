@@ -74,6 +74,8 @@ def main() -> None:
         if "languages" in only:
             for contest in languages.contests(Path(place) / "languages"):
                 run(Contest(*contest))
+            print("\nwhat a change of one source file costs in each sample (make samples REBUILD=1)", flush=True)
+            subprocess.run([Path(__file__).resolve().parent.parent / "scripts" / "samples", "--rebuild"], check=True)
         if "dockerfiles" in only:
             for contest in dockerfiles.contests(Path(place) / "dockerfiles"):
                 run(Contest(*contest))
