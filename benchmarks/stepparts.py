@@ -24,7 +24,7 @@ _ROUNDS = 60
 
 def main() -> None:
     with Ports(load_settings(), NullSink()) as ports:
-        layers = [layer.diff_id for layer in load_image(parse_place(sys.argv[1]), ports).layers]
+        layers = [layer.diff_id for layer in load_image(parse_place(sys.argv[1]), ports.images()).layers]
         rung = enter_rung(ports)
         parts: dict[str, list[float]] = {"prepare": [], "run": [], "commit": []}
         with Sandbox(rung) as sandbox, closing(open_snapshotter(ports.home, rung)) as snapshotter:
