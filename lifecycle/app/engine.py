@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lifecycle.app.ports import Ports
+from lifecycle.events import step
 from lifecycle.sandbox import Isolation, Rung, Sandbox, enter, entered, probe
 from lifecycle.snapshot import Yard, open_snapshotter
 
 if TYPE_CHECKING:
+    from lifecycle.image import Image
     from lifecycle.phases.inputs import Engine
 
 
@@ -42,6 +44,16 @@ def open_engine(ports: Ports) -> Iterator[Engine]:
         closing(open_snapshotter(ports.home, rung)) as snapshotter,
     ):
         yield Engine(snapshotter, sandbox, rung, ports.store, ports.sink)
+
+
+def unpack(image: Image, name: str, engine: Engine) -> None:
+    """Unpack the layers of ``image`` that are not there yet; ``name`` is what people call it."""
+    missing = [layer for layer in image.layers if not engine.snapshotter.has(layer.diff_id)]
+    if missing:
+        with step(engine.sink, "unpack", f"Unpack {name}") as told:
+            for number, layer in enumerate(missing, 1):
+                engine.snapshotter.unpack(layer.diff_id, layer.uncompressed)
+                told.progress(number, len(missing), "layers")
 
 
 @contextmanager

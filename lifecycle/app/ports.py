@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from lifecycle.image.ports import Ports as ImagePorts
     from lifecycle.image.ports import Registry
     from lifecycle.registry import RegistryClient, RegistrySettings
+    from lifecycle.source.remotes import Remotes, Secrets
     from lifecycle.store import LocalStore
 
 
@@ -77,6 +79,19 @@ class Ports:
         profile = Profile.parse(self.settings.compression.value)
         registry = None if offline else cast("Registry", _OnDemand(lambda: self.registry))
         return ImagePorts(self.store, registry, profile)
+
+    def remotes(self, secrets: Secrets | None = None) -> Remotes:
+        """What reaching sources elsewhere takes, with this process's environment."""
+        from lifecycle.source.remotes import Remotes, no_secrets
+
+        return Remotes(
+            self.home / "remotes",
+            settings=registry_settings(self.settings),
+            secrets=secrets or no_secrets,
+            environment=os.environ,
+            ssh_agent=os.environ.get("SSH_AUTH_SOCK"),
+            sink=self.sink,
+        )
 
     def close(self) -> None:
         """Close what was opened; idempotent."""

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Literal
 
-from lifecycle.app.engine import open_engine
+from lifecycle.app.engine import open_engine, unpack
 from lifecycle.app.ports import Ports
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
-from lifecycle.events import step
 from lifecycle.image import Image
 from lifecycle.image.places import load_image, locate
 from lifecycle.oci import ImageConfig, Platform
@@ -90,15 +89,10 @@ class User:
 def run(request: RunRequest, ports: Ports) -> int:
     """Run the process to its end and return its exit code (128 + n for signal n). Nothing it writes is kept."""
     if request.port is not None:
-        _check_free(request.host, request.port)
+        check_free(request.host, request.port)
     with open_engine(ports) as engine:
         image = load_image(locate(request.name, ports.images()), ports.images(), request.platform or Platform.host())
-        missing = [layer for layer in image.layers if not engine.snapshotter.has(layer.diff_id)]
-        if missing:
-            with step(ports.sink, "unpack", f"Unpack {request.name}") as told:
-                for number, layer in enumerate(missing, 1):
-                    engine.snapshotter.unpack(layer.diff_id, layer.uncompressed)
-                    told.progress(number, len(missing), "layers")
+        unpack(image, request.name, engine)
         with engine.snapshotter.prepare([layer.diff_id for layer in image.layers]) as root:
             inside = BuildRoot(root.path)
             user = resolve_user(request.user or image.config.user, inside)
@@ -192,7 +186,8 @@ def _write(files: Sequence[File], root: BuildRoot) -> None:
         root.write(file.target, file.content, mode=file.mode, owner=(file.uid, file.gid))
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
+    """Raise PortTaken when something listens there already."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

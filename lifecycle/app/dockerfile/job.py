@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lifecycle.app.ports import Ports
     from lifecycle.dockerfile.running.secrets import Secret
     from lifecycle.dockerfile.running.ssh import SshSource
-    from lifecycle.source.remotes import Remotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def open_job(request: DockerfileRequest, ports: Ports) -> Iterator[Job]:
             named,
             local=Path(request.context).is_dir(),
             pull=request.pull,
-            remotes=lambda: _remotes(ports, secrets),
+            remotes=lambda: ports.remotes(lambda name: secrets[name].read() if name in secrets else None),
             scratch=scratch.make,
         )
         stack.callback(sources.close)
@@ -112,26 +111,12 @@ def _open(
     with open_context(
         request.context,
         place,
-        _remotes(ports, secrets),
+        ports.remotes(lambda name: secrets[name].read() if name in secrets else None),
         sub_path=request.sub_path,
         stdin=stdin,
         keep_git=keep_git,
     ) as context:
         yield context
-
-
-def _remotes(ports: Ports, secrets: Mapping[str, Secret]) -> Remotes:
-    from lifecycle.app.ports import registry_settings
-    from lifecycle.source.remotes import Remotes
-
-    return Remotes(
-        ports.home / "remotes",
-        settings=registry_settings(ports.settings),
-        secrets=lambda name: secrets[name].read() if name in secrets else None,
-        environment=os.environ,
-        ssh_agent=os.environ.get("SSH_AUTH_SOCK"),
-        sink=ports.sink,
-    )
 
 
 def _secrets(request: DockerfileRequest) -> dict[str, Secret]:
