@@ -190,7 +190,7 @@ class Keeper:
             return
         # kill whatever is our child; its own children become ours and are met in the next round
         while True:
-            for pid in _children():
+            for pid in children():
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             try:
@@ -233,14 +233,17 @@ def drain(fd: int) -> bytes:
     return said
 
 
-def _children() -> list[int]:
+def children() -> list[int]:
+    """The ids of this process's children, those of all its threads."""
     own = os.getpid()
-    try:
-        with open(f"/proc/{own}/task/{own}/children", encoding="utf-8") as file:
-            return [int(pid) for pid in file.read().split()]
-    except OSError:
-        pass
     found = []
+    try:
+        for task in os.listdir(f"/proc/{own}/task"):
+            with open(f"/proc/{own}/task/{task}/children", encoding="utf-8") as file:
+                found += [int(pid) for pid in file.read().split()]
+        return found
+    except OSError:  # a kernel without that file, or a thread that has just ended
+        found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:

@@ -95,7 +95,7 @@ class Sandbox:
                 os.close(fd)
         try:
             with process:
-                _pump({out_read: "stdout", err_read: "stderr"}, on_line)
+                pump({out_read: "stdout", err_read: "stderr"}, on_line)
                 return process.wait()
         finally:
             os.close(out_read)
@@ -259,7 +259,7 @@ def _failure(spec: RunSpec, ending: dict[str, Any]) -> PylifeError:
     return SetupFailed(what, why=f"{name}: {why}" if name else why)
 
 
-def _pump(streams: dict[int, Stream], on_line: OnLine) -> None:
+def pump(streams: dict[int, Stream], on_line: OnLine) -> None:
     """Give every line of the pipes to ``on_line`` until all writers are gone."""
     rests = dict.fromkeys(streams, b"")
     poll = select.poll()

@@ -2,17 +2,56 @@
 
 Every executable is started by bash, because ``export`` files of earlier buildpacks are sourced before it, and because
 a script without a #! line is a shell script there. Config variables reach it by the env directory alone.
-Source: Heroku, "Buildpack API"; heroku-buildpack-multi for ``export``.
+Source: Heroku, "Buildpack API"; heroku-buildpack-multi for ``export``; herokuish for bin/release's second argument.
 """
 
 from __future__ import annotations
 
+import os
+import stat
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from lifecycle.buildpack.execute import OnLine, Runner
 from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
 from lifecycle.slug.paths import Paths
+
+_SHELLS = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash")
+_TAIL = 20
+_KEPT = 4 << 20
+_START = """\
+pylife_source() { . "$1" >&2; }
+while [ "$1" != -- ]; do pylife_source "$1"; shift; done
+shift
+exec "$@"
+"""
+"""Sources what comes before ``--`` (each in a function, so that its ``set --`` is its own) and becomes the rest."""
+
+
+class NoBash(PylifeError):
+    """The image that a slug is built on has no bash."""
+
+    code = "slug.no-bash"
+    fix = "Build on an image with bash, such as pylife's own slugbuilder: classic buildpacks are bash scripts."
+
+
+class CompileFailed(PylifeError):
+    """A buildpack's bin/compile, or bin/test-compile, ended with an error."""
+
+    code = "slug.compile-failed"
+    fix = (
+        "Read what the buildpack printed above: it names the cause. BUILDPACK_XTRACE=1 as a config variable makes many "
+        "buildpacks show every command."
+    )
+
+
+class ReleaseFailed(PylifeError):
+    """A buildpack's bin/release ended with an error."""
+
+    code = "slug.release-failed"
+    fix = "Report it to the buildpack's author: bin/release has to print YAML and to exit with 0."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +77,148 @@ class Surroundings:
     variables: Mapping[str, str]
     on_line: OnLine
 
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        sourced: Sequence[str] = (),
+        cwd: str = "",
+        variables: Mapping[str, str] | None = None,
+        on_line: OnLine | None = None,
+    ) -> int:
+        """The exit code of ``argv``, run in ``cwd`` (the build directory) after the files ``sourced``.
+
+        ``variables`` are added to the environment. Raises NoBash, and what the runner raises.
+        """
+        environment = {**self.variables, **(variables or {})}
+        command = (bash(self.root), "-c", _START, "bash", *sourced, "--", *argv)
+        return self.runner.run(command, environment, cwd or self.paths.build, on_line or self.on_line)
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What bin/detect said: ``kind`` is the name of what it found, None when it does not take the app."""
+    """What bin/detect said: ``kind`` is the name of what it found, None when it does not take the app.
+
+    ``output`` are its last lines.
+    """
 
     kind: str | None
     exit_code: int = 0
     output: tuple[str, ...] = ()
 
 
+def bash(root: BuildRoot) -> str:
+    """The inside path of the root's bash. Raises NoBash."""
+    for path in _SHELLS:
+        if root.is_file(path):
+            return path
+    raise NoBash("Classic buildpacks cannot be run", why=f"there is none of {', '.join(_SHELLS)} in the build image")
+
+
+def has(buildpack: ClassicBuildpack, executable: str, root: BuildRoot) -> bool:
+    """True when the buildpack has that file in its bin/."""
+    return root.is_file(f"{buildpack.path}/bin/{executable}")
+
+
+def make_executable(buildpack: ClassicBuildpack, root: BuildRoot) -> None:
+    """Give the files in bin/ the permission to be run that archives and copies may have lost."""
+    for name in root.names(f"{buildpack.path}/bin"):
+        place = root.host(f"{buildpack.path}/bin/{name}")
+        mode = os.stat(place).st_mode if os.path.exists(place) else 0
+        if stat.S_ISREG(mode) and mode & 0o111 != 0o111:
+            os.chmod(place, stat.S_IMODE(mode) | 0o555)
+
+
+def export_file(buildpack: ClassicBuildpack, root: BuildRoot) -> tuple[str, ...]:
+    """The ``export`` file that the buildpack has left for later ones: one path, or none."""
+    path = f"{buildpack.path}/export"
+    return (path,) if root.is_file(path) else ()
+
+
 def detect(buildpack: ClassicBuildpack, around: Surroundings, exports: Sequence[str] = ()) -> Detection:
-    raise NotImplementedError
+    """Whether the buildpack takes the app. A detect that is missing, or breaks, takes none."""
+    if not has(buildpack, "detect", around.root):
+        return Detection(None, 127, (f"{buildpack.name} has no bin/detect",))
+    first: list[str] = []
+    tail: deque[str] = deque(maxlen=_TAIL)
+
+    def on_line(stream: str, line: str) -> None:
+        if stream == "stdout" and not first:
+            first.append(line.strip())
+        tail.append(line)
+
+    code = around.run((f"{buildpack.path}/bin/detect", around.paths.build), sourced=exports, on_line=on_line)
+    kind = (first[0] if first else "") or buildpack.name
+    return Detection(None if code else kind, code, tuple(tail))
 
 
-def compile(buildpack: ClassicBuildpack, around: Surroundings, exports: Sequence[str] = ()) -> None:
-    raise NotImplementedError
+def compile(
+    buildpack: ClassicBuildpack,
+    around: Surroundings,
+    exports: Sequence[str] = (),
+    *,
+    kind: str = "",
+    for_tests: bool = False,
+) -> None:
+    """Run bin/compile, or for tests bin/test-compile where there is one. Raises CompileFailed."""
+    name = "test-compile" if for_tests and has(buildpack, "test-compile", around.root) else "compile"
+    paths, tail = around.paths, deque[str](maxlen=_TAIL)
+    if not has(buildpack, name, around.root):
+        raise CompileFailed(
+            f"The buildpack {buildpack.name} cannot build", why=f"it has no bin/{name}", fix=_NO_COMPILE
+        )
+
+    def on_line(stream: str, line: str) -> None:
+        tail.append(line)
+        around.on_line(stream, line)
+
+    argv = (f"{buildpack.path}/bin/{name}", paths.build, paths.cache, paths.env)
+    if code := around.run(argv, sourced=exports, on_line=on_line):
+        what = f"The {kind or buildpack.name} app could not be compiled"
+        why = f"bin/{name} of the buildpack {buildpack.name} exited with {code}"
+        raise CompileFailed(what, why=why, details="\n".join(tail) or None)
+
+
+_NO_COMPILE = "Name a classic buildpack: a directory with bin/detect and bin/compile."
 
 
 def release(buildpack: ClassicBuildpack, around: Surroundings, exports: Sequence[str] = ()) -> bytes | None:
-    """What bin/release wrote to stdout; None when the buildpack has none."""
-    raise NotImplementedError
+    """What bin/release wrote to stdout, for ``parse_release``; None when the buildpack has none.
+
+    Raises ReleaseFailed. What it writes to stderr goes where all output goes.
+    """
+    if not has(buildpack, "release", around.root):
+        return None
+    paths = around.paths
+    argv = (f"{buildpack.path}/bin/release", paths.build, paths.cache)
+    code, text = _captured(argv, around, exports)
+    if code:
+        why = f"bin/release of the buildpack {buildpack.name} exited with {code}"
+        raise ReleaseFailed("The process types could not be asked for", why=why, details=text[-2000:] or None)
+    return text.encode()
 
 
-def report(buildpack: ClassicBuildpack, around: Surroundings) -> str:
-    raise NotImplementedError
+def report(buildpack: ClassicBuildpack, around: Surroundings, exports: Sequence[str] = ()) -> str:
+    """What bin/report says of the build; nothing when there is none, or it fails: it is for information only."""
+    if not has(buildpack, "report", around.root):
+        return ""
+    paths = around.paths
+    code, text = _captured((f"{buildpack.path}/bin/report", paths.build, paths.cache, paths.env), around, exports)
+    return "" if code else text
+
+
+def _captured(argv: Sequence[str], around: Surroundings, exports: Sequence[str]) -> tuple[int, str]:
+    """The exit code and standard output of ``argv``, cut off where no sane buildpack gets."""
+    lines: list[str] = []
+    size = 0
+
+    def on_line(stream: str, line: str) -> None:
+        nonlocal size
+        if stream != "stdout":
+            around.on_line(stream, line)
+        elif size < _KEPT:
+            size += len(line) + 1
+            lines.append(f"{line}\n")
+
+    code = around.run(argv, sourced=exports, on_line=on_line)
+    return code, "".join(lines)

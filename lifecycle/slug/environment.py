@@ -1,34 +1,200 @@
-"""Config variables and the environment of build processes: which variable is what, and where it goes."""
+"""Config variables and the environment of build processes: which variable is what, and where it goes.
+
+Source: Heroku, "Buildpack API", "ENV_DIR"; BlueKing cnb-builder-shim (what of a pod's environment is no config
+variable); herokuish, include/buildpack.bash (.env).
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 
 from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.errors import PylifeError
+from lifecycle.record import dataclass
+from lifecycle.slug.paths import VARIABLES
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STEERING = frozenset(VARIABLES.values()) | _names(
+    # what the platforms of the family give to a builder
+    """
+    CNB_REGISTRY_AUTH OUTPUT_IMAGE CNB_RUN_IMAGE SOURCE_GET_URL GIT_REVISION S3CMD_CONF BKREPO_CONF CACHE_PATH
+    CACHE_GET_URL CACHE_SET_URL TAR_PATH PUT_PATH SOURCE_SET_URL SLUG_URL SLUG_GET_URL PILOT_SENTRY_DSN
+    SLUG_SET_URL REQUIRED_BUILDPACKS PILOT_BUILDER_TIMEOUT CACHE_IMAGE USE_DOCKER_DAEMON DEV_MODE BUILDER_STORAGE
+    BUILD_CACHE_URL DEIS_DEBUG SSH_CLIENT_KEY SSH_CLIENT_HOSTS SLUG_SIZE_LIMIT BUILDPACK_URL DOCKER_CONFIG_JSON
+    STACK SOURCE_VERSION REQUEST_ID TRACE CURL_CONNECT_TIMEOUT CURL_TIMEOUT
+    """
+)
+_STEERING_PREFIXES = ("PYLIFE_", "CNB_", "HEROKUISH_", "KUBERNETES_")
+_STORAGE = _names("BUILDER_STORAGE TAR_PATH PUT_PATH")
+_STORAGE_KEYS = _names("AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL")
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+_PASSED_ON = _names(
+    """
+    PATH LANG LANGUAGE LC_ALL LC_CTYPE TZ TERM TMPDIR
+    SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS GIT_SSL_CAINFO PIP_CERT
+    """
+).union(_PROXIES, map(str.upper, _PROXIES))
+_SYSTEM = _PASSED_ON | _names("HOME HOSTNAME USER LOGNAME SHELL PWD OLDPWD SHLVL _ MAIL DEBIAN_FRONTEND container")
+_OWN = _names("HOME PATH STACK BASH_ENV ENV IFS")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+IMPORT_FILTERS: Mapping[str, frozenset[str]] = {
+    "python": _names("PATH CPATH CPPATH LD_PRELOAD LIBRARY_PATH LD_LIBRARY_PATH PYTHONHOME"),
+    "nodejs": _names("PATH GIT_DIR CPATH CPPATH LD_PRELOAD LIBRARY_PATH LANG BUILD_DIR"),
+    "java": _names("JAVA_OPTS JAVA_TOOL_OPTIONS"),
+}
+"""What each language's buildpacks leave out when they import the env directory.
+
+Source: heroku-buildpack-python, bin/utils; heroku-buildpack-nodejs, lib/environment.sh; heroku-buildpack-java.
+"""
+HOOK_FILTER = frozenset().union(*IMPORT_FILTERS.values())
+"""What the app's own hooks do not get of its config variables: what would break the programs that they start."""
+
+
+class BadConfigVariable(PylifeError):
+    """A config variable cannot be given to buildpacks."""
+
+    code = "slug.bad-config-variable"
+    exit_code = 2
+    fix = "Rename or correct the variable: its name becomes a file's name, and its value may not hold NUL bytes."
+
+
+class BadSshKey(PylifeError):
+    """SSH_KEY holds no private key."""
+
+    code = "slug.bad-ssh-key"
+    exit_code = 2
+    fix = "Set SSH_KEY to the private key in base64, on one line: `base64 -w0 < id_ed25519`."
 
 
 def config_vars(environ: Mapping[str, str]) -> dict[str, str]:
-    """The app's config variables among the variables of a builder's own environment (a pod's)."""
-    raise NotImplementedError
+    """The app's config variables among the variables of a builder's own environment (a pod's), sorted by name.
+
+    What steers the builder, describes its system or says how the network is reached is none; nor are the keys of the
+    object storage where the builder itself works on one.
+    """
+    own = _STEERING | _SYSTEM | (frozenset() if _STORAGE.isdisjoint(environ) else _STORAGE_KEYS)
+    return {
+        name: value
+        for name, value in sorted(environ.items())
+        if name not in own and not name.startswith(_STEERING_PREFIXES)
+    }
 
 
 def process_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of a builder's own environment its processes get: PATH, locale, proxies, certificates; no config variable."""
-    raise NotImplementedError
+    """What of a builder's own environment its processes get: PATH, locale, proxies (in both cases), certificates."""
+    found = {name: value for name, value in sorted(environ.items()) if name in _PASSED_ON}
+    for name in _PROXIES:
+        if value := environ.get(name) or environ.get(name.upper()):
+            found[name] = found[name.upper()] = value
+    return found
+
+
+def importable(variables: Mapping[str, str], language: str) -> dict[str, str]:
+    """What a buildpack for ``language`` (a key of IMPORT_FILTERS) imports of the env directory."""
+    return {name: value for name, value in variables.items() if name not in IMPORT_FILTERS[language]}
 
 
 def write_env_dir(
     root: BuildRoot, inside: str, variables: Mapping[str, str], owner: tuple[int, int] | None = None
 ) -> None:
-    """Make ``inside`` an env directory of exactly ``variables``: a file for each, its bytes the value."""
-    raise NotImplementedError
+    """Make ``inside`` an env directory of exactly ``variables``: a file for each, its bytes the value.
+
+    Files are for ``owner`` (uid, gid) alone. What is there and right stays, so that a mounted directory that cannot be
+    written serves. Raises BadConfigVariable.
+    """
+    for name, value in variables.items():
+        if name in ("", ".", "..") or re.search(r"[/\0=]", name) or name.startswith("."):
+            raise BadConfigVariable(f"The config variable {name!r} cannot be used", why="its name is no file's name")
+        if "\0" in value:
+            raise BadConfigVariable(f"The config variable {name} cannot be used", why="its value holds a NUL byte")
+    root.make_dirs(inside, mode=0o700, owner=owner)
+    for name in root.names(inside):
+        if not name.startswith(".") and name not in variables and root.is_file(f"{inside}/{name}"):
+            os.unlink(root.host(f"{inside}/{name}", follow=False))
+    for name, value in variables.items():
+        place, data = f"{inside}/{name}", os.fsencode(value)
+        if not root.is_file(place) or root.read(place) != data:
+            root.write(place, data, mode=0o600, owner=owner)
 
 
 def read_env_dir(root: BuildRoot, inside: str) -> dict[str, str]:
-    """The variables of the env directory ``inside``; hidden files count for nothing."""
-    raise NotImplementedError
+    """The variables of the env directory ``inside``, sorted; a byte that is no UTF-8 is a surrogate escape.
+
+    Hidden files and directories count for nothing: a mounted secret has such of its own. Raises BadFile.
+    """
+    found = {}
+    for name in root.names(inside) if root.is_dir(inside) else ():
+        if not name.startswith(".") and root.is_file(f"{inside}/{name}"):
+            found[name] = os.fsdecode(root.read(f"{inside}/{name}") or b"")
+    return found
 
 
-def parse_dotenv(raw: bytes) -> dict[str, str]:
-    """The variables of a .env file."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class Dotenv:
+    """A .env file; ``warnings`` name the lines that say nothing."""
+
+    variables: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+def parse_dotenv(raw: bytes) -> Dotenv:
+    """The variables of a .env file: ``K=V``, ``export K=V``, ``K='V'``, ``K="V"``; ``#`` lines are comments.
+
+    Nothing is expanded: ``$`` stands for itself. What a build must decide itself (HOME, PATH, STACK) is left out.
+    """
+    variables: dict[str, str] = {}
+    warnings = []
+    for number, line in enumerate(os.fsdecode(raw).removeprefix("\ufeff").splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = re.sub(r"^export\s+", "", text).partition("=")
+        name = name.rstrip()
+        if not equals or not _NAME.fullmatch(name):
+            warnings.append(f".env, line {number}: {name[:40]!r} is not NAME=VALUE, and is left out.")
+        elif name in _OWN:
+            warnings.append(f".env, line {number}: {name} is for the builder to set, and is left out.")
+        else:
+            variables[name] = _unquoted(value.strip())
+    return Dotenv(variables, tuple(warnings))
+
+
+def _unquoted(value: str) -> str:
+    if found := re.fullmatch(r"'([^']*)'(\s*#.*)?", value):
+        return found[1]
+    if found := re.fullmatch(r'"((?:[^"\\]|\\.)*)"(\s*#.*)?', value):
+        return re.sub(r'\\(["\\$`])', r"\1", found[1])
+    return value
+
+
+def ssh_key(variables: Mapping[str, str]) -> bytes | None:
+    """The private key in the config variable SSH_KEY (base64, or as it is), None without one. Raises BadSshKey."""
+    text = variables.get("SSH_KEY", "").strip()
+    if not text:
+        return None
+    if text.startswith("-----BEGIN "):
+        return f"{text}\n".encode()
+    from base64 import b64decode
+
+    try:
+        key = b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise BadSshKey("The config variable SSH_KEY cannot be used", why="it is no base64") from None
+    if not key.startswith(b"-----BEGIN "):
+        raise BadSshKey("The config variable SSH_KEY cannot be used", why="it holds no private key in PEM form")
+    return key if key.endswith(b"\n") else key + b"\n"
+
+
+def ssh_command(key_file: str) -> str:
+    """GIT_SSH_COMMAND for a host that is known by nothing but this key."""
+    return (
+        f"ssh -i {key_file} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no "
+        "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=20"
+    )
