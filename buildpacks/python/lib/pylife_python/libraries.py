@@ -80,7 +80,8 @@ def closure(files: Iterable[str], bundled: Iterable[str] = ()) -> tuple[dict[str
     pending = list(files)
     while pending:
         for name in needed(pending.pop()):
-            if name in known or name.startswith(_GLIBC):
+            # A name with a slash is a place, mostly beside the file itself, and not searched for.
+            if name in known or "/" in name or name.startswith(_GLIBC):
                 continue
             known.add(name)
             path = _find(name)
@@ -95,7 +96,7 @@ def closure(files: Iterable[str], bundled: Iterable[str] = ()) -> tuple[dict[str
 def copy_libraries(libraries: dict[str, str], layer: Layer) -> None:
     """Copies libraries into a layer under the names that the loader asks for."""
     directory = os.path.join(layer.path, FOLDER)
-    os.makedirs(directory)
+    os.makedirs(directory, exist_ok=True)
     for name, path in libraries.items():
         target = os.path.join(directory, name)
         shutil.copyfile(path, target)

@@ -7,9 +7,7 @@ what no app imports in production: the test suite, IDLE, turtle, Tk, lib2to3, th
 from __future__ import annotations
 
 import os
-import pprint
 import re
-import runpy
 import shutil
 
 from pylife_sdk.context import Build
@@ -20,10 +18,12 @@ from pylife_sdk.runtimes import Found
 from pylife_sdk.sbom import Component, cyclonedx, spdx
 from pylife_sdk.tree import digest, tree_digest
 
-from pylife_python.libraries import add_to_search, closure, copy_libraries, elf_files
+from pylife_python.libraries import FOLDER, add_to_search, closure, copy_libraries, elf_files
+from pylife_python.relocation import relocate
 
-RECIPE = "1"
+RECIPE = "2"
 _PREFIX = "/usr"
+_ZONES = "/usr/share/zoneinfo"
 _LEFT_OUT = re.compile(
     r"(test|tests|idlelib|turtledemo|turtle\.py|tkinter|lib2to3|ensurepip|pydoc_data|__pycache__|config-.*"
     r"|sitecustomize\.py|EXTERNALLY-MANAGED|site-packages|dist-packages|_test.*\.so|_ctypes_test.*\.so|_xxtest.*\.so"
@@ -111,10 +111,24 @@ def _place(layer: Layer, version: str, found: Found) -> None:
             elif _LEFT_OUT.match(each):
                 os.unlink(path)
         folders[:] = [each for each in folders if not _LEFT_OUT.match(each)]
-    for each in sorted(os.listdir(os.path.join(root, "lib"))):
-        if each.startswith(("tcl", "tk", "itcl", "thread")):
-            shutil.rmtree(os.path.join(root, "lib", each), ignore_errors=True)
-    compile_tree(program, library)
+    for folder, each in _unneeded(root, name):
+        path = os.path.join(root, folder, each)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    _complete(layer, program, library)
+
+
+def _unneeded(root: str, name: str) -> list[tuple[str, str]]:
+    """What a whole build has beside Python: pip's programs without pip, settings for embedding that name the place of
+    the build, manuals, Tk."""
+    found = [("bin", each) for each in os.listdir(os.path.join(root, "bin")) if each not in (name, "python3", "python")]
+    unneeded = re.compile(r"(lib)?(i?tcl|tk)\d|thread\d|pkgconfig$|.*\.a$")
+    found += [("lib", each) for each in os.listdir(os.path.join(root, "lib")) if unneeded.match(each)]
+    if os.path.isdir(os.path.join(root, "share", "man")):
+        found.append(("share", "man"))
+    return sorted(found)
 
 
 def _copy(layer: Layer, version: str) -> None:
@@ -127,19 +141,24 @@ def _copy(layer: Layer, version: str) -> None:
         os.symlink(name, os.path.join(root, "bin", link))
     library = os.path.join(root, "lib", name)
     _copy_tree(os.path.join(_PREFIX, "lib", name), library)
-    zones = "/usr/share/zoneinfo"
-    if os.path.isfile(os.path.join(zones, "UTC")):
-        _copy_tree(zones, os.path.join(root, "share", "zoneinfo"), skip=re.compile(r"(posix|right|.*\.(tab|list|zi))$"))
-    for entry in sorted(os.listdir(library)):
-        path = os.path.join(library, entry)
-        if entry.startswith("_sysconfigdata") and not os.path.islink(path):
-            _relocate_sysconfig(path, root)
-    found, absent = closure([os.path.join(root, "bin", name), *elf_files(library)])
-    copy_libraries(found, layer)
-    add_to_search(layer)
+    _complete(layer, os.path.join(root, "bin", name), library)
+
+
+def _complete(layer: Layer, program: str, library: str) -> None:
+    """Adds what an interpreter takes from the system: time zones and libraries; compiles its own."""
+    zones = os.path.join(layer.path, "share", "zoneinfo")
+    if os.path.isfile(os.path.join(_ZONES, "UTC")) and not os.path.isdir(zones):
+        _copy_tree(_ZONES, zones, skip=re.compile(r"(posix|right|.*\.(tab|list|zi))$"))
+    relocate(library, layer.path)
+    own = [path for folder in ("lib", FOLDER) for path in elf_files(os.path.join(layer.path, folder))]
+    found, absent = closure([program, *own], [os.path.basename(path) for path in own])
+    if found:
+        copy_libraries(found, layer)
+    if os.path.isdir(os.path.join(layer.path, FOLDER)):
+        add_to_search(layer)
     for lost in absent:
         note(f"The library {lost} is not in the build image: the modules that need it will not import.")
-    compile_tree(os.path.join(root, "bin", name), library)
+    compile_tree(program, library)
 
 
 def _copy_tree(source: str, target: str, skip: re.Pattern[str] = _LEFT_OUT) -> None:
@@ -158,17 +177,6 @@ def _copy_tree(source: str, target: str, skip: re.Pattern[str] = _LEFT_OUT) -> N
         elif entry.is_file():
             shutil.copyfile(entry.path, copy)
             os.chmod(copy, 0o644)
-
-
-def _relocate_sysconfig(path: str, root: str) -> None:
-    """Rewrites the interpreter's build-time variables: paths below /usr become paths below the layer."""
-    variables = runpy.run_path(path)["build_time_vars"]
-    for name, value in variables.items():
-        if isinstance(value, str) and (value == _PREFIX or (value.startswith(_PREFIX + "/") and " " not in value)):
-            variables[name] = root + value[len(_PREFIX) :]
-    variables["TZPATH"] = f"/usr/share/zoneinfo:{root}/share/zoneinfo"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("build_time_vars = " + pprint.pformat(variables, width=120) + "\n")
 
 
 def _packages() -> dict[str, str]:

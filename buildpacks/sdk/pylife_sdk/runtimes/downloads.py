@@ -15,9 +15,10 @@ from pylife_sdk.output import fail, note
 from pylife_sdk.runtimes.local import sha256_of
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+@_-]")
-_TLS = re.compile(
+TLS = re.compile(
     r"certificate verify failed|unable to get (local )?issuer|self.signed certificate|SELF_SIGNED_CERT|"
-    r"UNABLE_TO_(GET|VERIFY)|CERT_HAS_EXPIRED|SSLError|certificate is not trusted",
+    r"UNABLE_TO_(GET|VERIFY)|CERT_HAS_EXPIRED|SSLError|certificate is not trusted|"
+    r"invalid peer certificate|UnknownIssuer",
     re.I,
 )
 _DENIED = re.compile(r"\b(401|403)\b|E40[13]|Unauthorized|Forbidden|need auth|ENEEDAUTH", re.I)
@@ -92,7 +93,7 @@ def temporary(folder: str) -> Iterator[str]:
 
 def fail_network(what: str, output: str, source: str) -> None:
     """Raises ``Failure`` runtime.network if a client's words tell of the network, a certificate or a refusal."""
-    if _TLS.search(output):
+    if TLS.search(output):
         why = "the server's certificate is not trusted"
         fix = "Give the certificate authority of your company to the build: pylife build --ca-file company.pem"
     elif _UNREACHED.search(output):

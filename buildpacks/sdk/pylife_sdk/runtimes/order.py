@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 VARIABLE = "BP_RUNTIME_SOURCES"
-SOURCES = ("image", "folder", "npm", "pypi", "debian", "mirror")
+SOURCES = ("image", "folder", "npm", "pypi", "debian", "uv", "mirror")
 _WITH_PLACE = ("folder", "mirror")
 
 

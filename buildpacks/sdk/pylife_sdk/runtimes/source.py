@@ -28,6 +28,12 @@ class Source(ABC):
         """The versions that can be placed without asking it."""
         return []
 
+    def fetch(self, version: str) -> None:  # noqa: B027 - most have it when they have been asked
+        """Downloads a version that was chosen, of a source that knows versions without asking anybody.
+
+        Raises ``Failure`` runtime.network as ``versions`` does.
+        """
+
     @abstractmethod
     def origin(self, version: str) -> str:
         """Where the version comes from, for people."""
@@ -76,6 +82,10 @@ def open_source(name: str, place: str, runtime: Runtime, context: Build | Detect
             from pylife_sdk.runtimes.debian_source import Debian
 
             return Debian(runtime, context) if runtime.debian else f"no Debian package brings {runtime.name}"
+        case "uv":
+            from pylife_sdk.runtimes.uv_source import Uv
+
+            return Uv(runtime, context) if runtime.uv else f"uv does not bring {runtime.name}"
     raise ValueError(name)
 
 
