@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tomllib
 
 from pylife_sdk.context import Build
 from pylife_sdk.launch import Process, shell, write_launch
-from pylife_sdk.output import fail, heading, note, warn
+from pylife_sdk.output import heading, note, warn
 
 from pylife_nodejs.checks import check_ignored, check_packages, check_source
 from pylife_nodejs.components import write_sbom
@@ -36,20 +35,6 @@ from pylife_nodejs.version import read_wishes
 
 def build(context: Build) -> None:
     """Runs bin/build. Raises ``Failure`` for what the user can mend."""
-    try:
-        _build(context)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        fail(
-            "node.disk-full",
-            "The disk is full: a layer could not be written.",
-            found=str(error),
-            fix="Make room where builds are kept, and build again:\npylife gc",
-        )
-
-
-def _build(context: Build) -> None:
     project = find_project(context.app, context.env)
     check_source(project)
     check_ignored(project)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn
 
+from pylife_sdk.network_failures import REFUSED, UNCACHED, UNREACHED, UNTRUSTED
 from pylife_sdk.output import fail
 from pylife_sdk.process import Ran
 
@@ -30,6 +31,7 @@ _NO_VERSION = re.compile(
     r"No matching version found for (\S+?)[.\s]|Couldn't find any versions for \"([^\"]+)\" that matches \"([^\"]+)\"|"
     r"(?:YN0082|No candidates found)[^\n]*?([@\w./-]+@npm:[^\s:]+)?|ETARGET|ERR_PNPM_NO_MATCHING_VERSION"
 )
+_TOO_NEW = re.compile(r"[^\n]*(?:are quarantined|ERR_PNPM_NO_MATURE_MATCHING_VERSION|with a date before)[^\n]*")
 _NOT_FOUND = re.compile(
     r"E404|ERR_PNPM_FETCH_404|Couldn't find package \"([^\"]+)\"|Package not found|Response Code: 404|: Not [Ff]ound\b"
 )
@@ -37,9 +39,6 @@ _NAMED_404 = re.compile(
     r"404\s+'?((?:@[\w.-]+/)?[\w.-]+)@[^\s']*'?\s+(?:is not in|could not be found)|"
     r"GET [^\s]*/((?:@|%40)?[\w.-]+(?:(?:/|%2[fF])[\w.-]+)?): Not Found|"
     r"Couldn't find package \"([^\"]+)\"|[^\n]*?((?:@[\w.-]+/)?[\w.-]+)@npm:[^\n]*Package not found"
-)
-_REFUSED = re.compile(
-    r"\bE40[13]\b|ENEEDAUTH|ERR_PNPM_FETCH_40[13]|YN0041|YN0033|Response Code: 40[13]|authentication token"
 )
 _GIT = re.compile(
     r"Host key verification failed|Permission denied \(publickey|could not read Username|"
@@ -50,20 +49,13 @@ _INTEGRITY = re.compile(
 )
 _ENGINE = re.compile(r"EBADENGINE|ERR_PNPM_UNSUPPORTED_ENGINE|engine \"(?:node|npm|yarn|pnpm)\" is incompatible")
 _VARIABLE = re.compile(r"Failed to replace env in config: (\$\{[^}]+\})|Environment variable not found \(([^)]+)\)")
-_TLS = re.compile(
-    r"SELF_SIGNED_CERT|UNABLE_TO_(?:GET|VERIFY)|CERT_HAS_EXPIRED|unable to (?:get|verify) (?:local|the first)|"
-    r"self.signed certificate",
-    re.I,
-)
+_EXCEPTION = {
+    "npm": "min-release-age=0 in .npmrc",
+    "pnpm": 'minimumReleaseAgeExclude: ["@scope/*"] in pnpm-workspace.yaml',
+    "yarn": 'npmPreapprovedPackages: ["@scope/*"] in .yarnrc.yml',
+}
 # The address of a dependency from git, which hosts of git repositories serve as an archive of one commit.
 _ARCHIVE = re.compile(r"\b(https?://([^/\s]+)/\S+/(?:tar\.gz|archive|-/archive|get)/[^\s,)]+)")
-_NETWORK = re.compile(
-    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|ERR_SOCKET_TIMEOUT|"
-    r"getaddrinfo|network timeout|ERR_PNPM_NO_OFFLINE|ERR_PNPM_META_FETCH_FAIL|RequestError|"
-    r"Couldn't find any versions for .* in our cache|request to \S+ failed|trouble with your network|"
-    r"socket hang up",
-    re.I,
-)
 
 
 def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, env: Mapping[str, str]) -> NoReturn:
@@ -72,7 +64,7 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, 
     lock = tool.manager.lockfile or "the lockfile"
     missing = _VARIABLE.search(output)
     names = [(missing[1] or missing[2]).strip("${}")] if missing else _unset(project, env)
-    if names and (missing or _REFUSED.search(output) or _NOT_FOUND.search(output) or "INVALID_URL" in output):
+    if names and (missing or REFUSED.search(output) or _NOT_FOUND.search(output) or "INVALID_URL" in output):
         fail(
             "node.npmrc-variable",
             f"The settings of {tool.manager.title} name variables that the build does not have: {', '.join(names)}.",
@@ -120,13 +112,20 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, 
             found=evidence(output, "engine", "Required", "Wanted", "Expected", "Not compatible", "Got", "EBADENGINE"),
             fix='Ask for a version that it runs on, in package.json: "engines": {"node": "24.x"}',
         )
-    if _REFUSED.search(output):
+    if too_new := _TOO_NEW.search(output):
+        fail(
+            "node.version-too-new",
+            f"The settings of {tool.manager.title} refuse versions that were published a short time ago, and no other "
+            "one fits.",
+            found=too_new[0].strip(),
+            fix="Ask for an older version, wait, or make an exception for your own packages:\n" + _EXCEPTION[tool.name],
+        )
+    if REFUSED.search(output):
         fail(
             "node.registry-refused",
             "The package registry refused the request: a token or password is missing or wrong.",
-            found=evidence(output, "E401", "E403", "ENEEDAUTH", "401", "403", "YN0041", "authentication"),
-            fix="Give the token to the build, and name it in .npmrc as ${NPM_TOKEN}:\n"
-            "pylife build --env NPM_TOKEN ...\nor give a .npmrc as a service binding of the type npmrc.",
+            found=evidence(output, "E401", "E403", "ENEEDAUTH", "401", "403", "YN0033", "YN0041", "auth"),
+            fix=_credentials(tool),
         )
     if _NOT_FOUND.search(output) and not _offline(output):
         named = next((group for match in _NAMED_404.finditer(output) for group in match.groups() if group), "")
@@ -148,7 +147,7 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, 
             fix=f"npm view {name} versions\nand write one of these versions into package.json.",
         )
     explain_common(ran, shown, project.root)
-    if _TLS.search(output):
+    if UNTRUSTED.search(output):
         fail(
             "node.network",
             "The packages could not be fetched: the server's certificate is not trusted here.",
@@ -156,7 +155,7 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, 
             fix="If a proxy of your company signs certificates, give its CA file to the build:\n"
             "pylife build --ca-file /path/to/company-ca.pem ...",
         )
-    if _NETWORK.search(output):
+    if UNREACHED.search(output) or UNCACHED.search(output):
         if archive := _ARCHIVE.search(output):
             host, repository = archive[2], "/".join(archive[1].split("/")[3:5])
             fail(
@@ -210,8 +209,24 @@ def _remake(tool: Tool) -> str:
     return {"npm": "npm install", "yarn": "yarn install", "pnpm": "pnpm install --no-frozen-lockfile"}[tool.name]
 
 
+def _credentials(tool: Tool) -> str:
+    if tool.berry:
+        return (
+            "Give the token to the build, and name it in .yarnrc.yml as npmAuthToken: ${NPM_TOKEN}:\n"
+            "pylife build --env NPM_TOKEN ...\nor give a .yarnrc.yml as a service binding of the type yarnrc; "
+            "npmAlwaysAuth: true if packages without a scope need it too."
+        )
+    classic = (
+        "\nYarn 1 sends it for packages without a scope only with always-auth=true." if tool.name == "yarn" else ""
+    )
+    return (
+        "Give the token to the build, and name it in .npmrc as ${NPM_TOKEN}:\n"
+        f"pylife build --env NPM_TOKEN ...\nor give a .npmrc as a service binding of the type npmrc.{classic}"
+    )
+
+
 def _offline(output: str) -> bool:
-    return bool(re.search(r"ENOTCACHED|EAI_AGAIN|ENOTFOUND|ECONNREFUSED|getaddrinfo|ERR_PNPM_NO_OFFLINE", output))
+    return bool(UNREACHED.search(output) or UNCACHED.search(output))
 
 
 def _where(project: Project, name: str) -> str:

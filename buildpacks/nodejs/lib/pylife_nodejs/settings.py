@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pylife_sdk.bindings import bindings
+from pylife_sdk.bindings import Binding, bindings
 from pylife_sdk.cache import Cache, open_cache
 from pylife_sdk.context import Build
 from pylife_sdk.output import fail, note, warn
@@ -29,6 +29,12 @@ _OURS = re.compile(
     r"|p?npm_config_store_dir|NODE_PATH)$",
     re.I,
 )
+_BINDINGS = {"npmrc": (".npmrc",), "yarnrc": (".yarnrc.yml", ".yarnrc")}
+_READERS = {
+    ".npmrc": ("npm", "pnpm", "Yarn 1"),
+    ".yarnrc.yml": ("Yarn 2 and later",),
+    ".yarnrc": ("Yarn 1",),
+}
 _OFFLINE = {"npm": "npm-cache", "yarn": "npm-packages-offline-cache", "pnpm": "pnpm-store"}
 
 
@@ -112,7 +118,7 @@ def _plug_and_play(project: Project, tool: Tool) -> bool:
 
 def _bind(build: Build, tool: Tool, env: dict[str, str], home: str) -> None:
     """Service bindings of the types npmrc and yarnrc: settings with passwords, which are read where they lie."""
-    for type, name in (("npmrc", ".npmrc"), ("yarnrc", ".yarnrc.yml")):
+    for type, names in _BINDINGS.items():
         found = bindings(build.platform, env, type)
         if len(found) > 1:
             fail(
@@ -122,20 +128,36 @@ def _bind(build: Build, tool: Tool, env: dict[str, str], home: str) -> None:
                 fix="Give the build one of them.",
             )
         for binding in found:
-            if name not in binding.keys:
+            given = [name for name in names if name in binding.keys]
+            if not given:
                 fail(
                     "node.npmrc-binding",
-                    f"The binding {binding.name} of the type {type} has no file {name}.",
+                    f"The binding {binding.name} of the type {type} has no file {' or '.join(names)}.",
                     found=f"files: {', '.join(binding.keys) or 'none'}",
-                    fix=f"Name the file {name} in the binding {binding.name}.",
+                    fix=f"Name the file {names[0]} in the binding {binding.name}.",
                 )
-            note(f"Settings from the binding {binding.name} ({name}).")
-            os.symlink(binding.file(name), os.path.join(home, name))
-            if type == "npmrc":
-                env["npm_config_userconfig"] = os.path.join(home, name)
-                env.pop("NPM_CONFIG_USERCONFIG", None)
-            if tool.name == "yarn":
-                env["HOME"] = home
+            for name in given:
+                _give(binding, name, tool, env, home)
+
+
+def _give(binding: Binding, name: str, tool: Tool, env: dict[str, str], home: str) -> None:
+    """Puts a binding's file where the package manager looks for it, unless it is another one's."""
+    readers = _READERS[name]
+    kind = "Yarn 2 and later" if tool.berry else "Yarn 1" if tool.name == "yarn" else tool.manager.title
+    if kind not in readers:
+        warn(
+            f"The binding {binding.name} is left aside: {kind} does not read its {name}.\n"
+            f"Settings for {kind} are a file {'.yarnrc.yml' if tool.berry else '.npmrc'} in a binding of the type "
+            f"{'yarnrc' if tool.berry else 'npmrc'}."
+        )
+        return
+    note(f"Settings from the binding {binding.name} ({name}).")
+    os.symlink(binding.file(name), os.path.join(home, name))
+    if name == ".npmrc":
+        env["npm_config_userconfig"] = os.path.join(home, name)
+        env.pop("NPM_CONFIG_USERCONFIG", None)
+    if tool.name == "yarn":
+        env["HOME"] = home
 
 
 def _warn_of_tokens(project: Project) -> None:

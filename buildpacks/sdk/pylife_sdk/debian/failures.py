@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from pylife_sdk.network_failures import UNREACHED, UNTRUSTED
 from pylife_sdk.output import fail
 
 _UNKNOWN = re.compile(
@@ -15,12 +16,6 @@ _UNKNOWN = re.compile(
 _NO_CANDIDATE = re.compile(r"^E: Package '([^']+)' has no installation candidate", re.M)
 _VERSION = re.compile(r"^E: Version '([^']+)' for '([^']+)' was not found", re.M)
 _CONFLICT = re.compile(r"unmet dependencies|held broken packages|Unable to correct problems", re.I)
-_OFFLINE = re.compile(
-    r"Temporary failure resolving|Could not (resolve|connect)|Network is unreachable|"
-    r"Connection (refused|failed|timed out)|Cannot initiate the connection|Something wicked happened|Unable to connect",
-    re.I,
-)
-_TLS = re.compile(r"Certificate verification failed|certificate is NOT trusted|issuer is unknown", re.I)
 _UNSIGNED = re.compile(
     r"is not signed|does not have a Release file|unauthenticated packages|NO_PUBKEY|"
     r"EXPKEYSIG|BADSIG|signatures were invalid",
@@ -32,14 +27,14 @@ _FULL = re.compile(r"No space left on device|don't have enough free space|Disk q
 
 def fail_offline(output: str) -> None:
     """Raises ``Failure`` apt.network if apt's words tell of it."""
-    if _TLS.search(output):
+    if UNTRUSTED.search(output):
         fail(
             "apt.network",
             "Debian's archive could not be asked: its server's certificate is not trusted.",
             found=_tail(output),
             fix="Give the certificate authority of your company to the build: pylife build --ca-file company.pem",
         )
-    if _OFFLINE.search(output):
+    if UNREACHED.search(output):
         fail(
             "apt.network",
             "Debian's archive cannot be reached, and the cache does not have all packages that are wanted.",
