@@ -73,7 +73,7 @@ def run(
     from lifecycle.app.run import run as run_image
     from lifecycle.oci import Platform
 
-    host, number = _parse_port(port)
+    host, number = parse_port(port)
     variables = parse_env(env, env_file)
     request = RunRequest(
         name=name,
@@ -109,7 +109,8 @@ def _refuse_beside_failed(context: click.Context) -> None:
             )
 
 
-def _parse_port(text: str | None) -> tuple[str, int | None]:
+def parse_port(text: str | None) -> tuple[str, int | None]:
+    """The host and number in ``[HOST:]PORT``; ("", None) without. Raises UsageError."""
     if text is None:
         return "", None
     host, _, number = text.rpartition(":")

@@ -1,0 +1,1 @@
+"""``pylife slug`` as functions: build a slug, run one, and turn slugs into images and back."""

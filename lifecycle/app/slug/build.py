@@ -1,0 +1,255 @@
+"""``pylife slug build`` as a function: bring source, buildpacks and cache, run the pipeline, send what came out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import field
+from pathlib import Path
+
+from lifecycle.app.engine import scratch
+from lifecycle.app.ports import Ports
+from lifecycle.app.slug.defaults import default_buildpacks, place_default
+from lifecycle.app.slug.site import Site
+from lifecycle.errors import PylifeError
+from lifecycle.phases.inputs import EPOCH
+from lifecycle.record import dataclass
+from lifecycle.slug.archive import SIZE_LIMIT, SIZE_WARNING, Slug, write_slug
+from lifecycle.slug.buildpack import ClassicBuildpack
+from lifecycle.slug.cache import CacheStore, Restored, keep
+from lifecycle.slug.fetch import fetch_buildpack
+from lifecycle.slug.ignore import parse_slugignore
+from lifecycle.slug.moments import (
+    CacheRestored,
+    CheckingCache,
+    Compressing,
+    Ended,
+    FetchingBuildpack,
+    FetchingSource,
+    Journal,
+    Moment,
+    RestoringCache,
+    Sending,
+    SlugMade,
+    SlugUnchanged,
+    StepBegan,
+    StepDone,
+    StepName,
+    Warned,
+)
+from lifecycle.slug.pipeline import Compiled, SlugInputs, compile_slug
+from lifecycle.slug.release import render_types_yaml
+from lifecycle.slug.selection import Selection, choose
+from lifecycle.slug.transfer import Target, is_current, send
+from lifecycle.source.context import Context, open_context
+from lifecycle.source.directory import copy_directory
+from lifecycle.source.remotes import Remotes
+
+
+@dataclass(frozen=True, slots=True)
+class SlugRequest:
+    """What to build. ``app`` is a place as ``open_context`` knows them, called ``shown`` for people; ``targets`` take
+    the slug, ``types`` the file that names its process types.
+
+    ``config_vars`` are the app's; ``buildpacks`` are asked for by the user in this order, ``required`` by a platform as
+    in REQUIRED_BUILDPACKS. ``created`` is the time of every file in the slug in seconds, ``max_size`` in bytes.
+    """
+
+    app: str
+    remotes: Remotes
+    shown: str = ""
+    targets: tuple[Target, ...] = ()
+    types: Target | None = None
+    config_vars: Mapping[str, str] = field(default_factory=dict)
+    buildpacks: tuple[str, ...] = ()
+    required: str = ""
+    cache: CacheStore | None = None
+    clear_cache: bool = False
+    stack: str = ""
+    source_version: str = ""
+    request_id: str = ""
+    max_size: int = SIZE_LIMIT
+    created: int = EPOCH
+
+
+@dataclass(frozen=True, slots=True)
+class SlugBuilt:
+    """What a build came to. ``sent`` are the targets that got the slug, the others had it; ``cache`` says what became
+    of the cache."""
+
+    slug: Slug
+    compiled: Compiled
+    sent: tuple[str, ...]
+    cache: str
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """The result as plain data, for ``--json``."""
+        used = [{"name": item.name, "version": item.version, "app": kind} for item, kind in self.compiled.used]
+        return {
+            "digest": str(self.slug.digest),
+            "size": self.slug.size,
+            "files": self.slug.files,
+            "buildpacks": used,
+            "processes": dict(self.compiled.types.commands),
+            "sent": list(self.sent),
+            "cache": self.cache,
+        }
+
+
+def build_slug(request: SlugRequest, site: Site, ports: Ports, journal: Journal) -> SlugBuilt:
+    """Build the app at ``site``, send the slug to all targets, store the cache when it changed.
+
+    When anything fails, the targets and the stored cache are what they were. The journal is told why.
+    """
+    telling = _Telling(journal)
+    try:
+        with scratch(ports) as work, ExitStack() as held:
+            with telling.step("setup"):
+                inputs, restored = _set_up(request, site, telling, work, held)
+            compiled = compile_slug(inputs, site.root, site.runner, site.paths, site.owner.chown, telling)
+            with telling.step("export"):
+                slug = _pack(request, site, work / "slug.tgz", telling)
+            with telling.step("finish"):
+                sent = _send(request, compiled, slug, work, telling)
+                cache = _keep_cache(request, site, restored, telling)
+    except BaseException as error:
+        why = str(error) if isinstance(error, PylifeError) else "it was interrupted"
+        telling.tell(Ended(False, telling.seconds, why, telling.at))
+        raise
+    telling.tell(Ended(True, telling.seconds))
+    return SlugBuilt(slug, compiled, sent, cache, telling.seconds)
+
+
+def prepare(request: SlugRequest, site: Site, telling: Journal, work: Path, held: ExitStack) -> SlugInputs:
+    """Source and buildpacks in their places; no cache, nothing is sent: for the tests of an app."""
+    return _set_up(request, site, telling, work, held)[0]
+
+
+def _set_up(
+    request: SlugRequest, site: Site, journal: Journal, work: Path, held: ExitStack
+) -> tuple[SlugInputs, Restored]:
+    """Everything in its place: the source without what .slugignore names, the cache, the buildpacks."""
+    journal.tell(FetchingSource(request.shown or request.app))
+    stdin = sys.stdin.buffer if sys.stdin is not None else None
+    context = held.enter_context(open_context(request.app, work / "source", request.remotes, stdin=stdin))
+    _copy_source(context, site, journal)
+    restored = _restore_cache(request, site, journal)
+    known = default_buildpacks()
+    selection = choose(
+        request.config_vars, context.directory, request.buildpacks, request.required, tuple(item.name for item in known)
+    )
+    for warning in selection.warnings:
+        journal.tell(Warned(warning))
+    inputs = SlugInputs(
+        buildpacks=_bring(selection, request, site, journal, work),
+        mode=selection.mode,
+        config_vars=request.config_vars,
+        stack=request.stack or site.env.get("STACK", ""),
+        source_version=request.source_version or context.revision,
+        request_id=request.request_id,
+        variables=site.env,
+    )
+    return inputs, restored
+
+
+def _copy_source(context: Context, site: Site, journal: Journal) -> None:
+    file = context.directory / ".slugignore"
+    ignore = parse_slugignore(file.read_bytes() if file.is_file() else b"")
+    for warning in ignore.warnings:
+        journal.tell(Warned(warning))
+    copy_directory(context.directory, site.host(site.paths.build), owner=site.owner.chown, filter=ignore.filter())
+
+
+def _restore_cache(request: SlugRequest, site: Site, journal: Journal) -> Restored:
+    journal.tell(RestoringCache())
+    restored = Restored(False)
+    if request.cache is not None and not request.clear_cache:
+        restored = request.cache.restore(site.host(site.paths.cache), owner=site.owner.chown)
+    journal.tell(CacheRestored(restored.found, restored.why))
+    return restored
+
+
+def _bring(
+    selection: Selection, request: SlugRequest, site: Site, journal: Journal, work: Path
+) -> tuple[ClassicBuildpack, ...]:
+    """The buildpacks at their places in the root, in order."""
+    placed = []
+    wanted = selection.references or default_buildpacks()
+    for number, reference in enumerate(wanted):
+        inside = f"{site.paths.buildpacks}/{number:02}_{reference.name}"
+        if reference.kind == "named":
+            place = place_default(reference.name, work / f"buildpack-{number}")
+        else:
+            journal.tell(FetchingBuildpack(reference.name, reference.version, str(reference)))
+            place = fetch_buildpack(reference, request.remotes, work / f"buildpack-{number}", local=selection.trusted)
+        copy_directory(place, site.host(inside), owner=site.owner.chown)
+        placed.append(ClassicBuildpack(reference.name, inside, str(reference), reference.version))
+    return tuple(placed)
+
+
+def _pack(request: SlugRequest, site: Site, file: Path, journal: Journal) -> Slug:
+    journal.tell(Compressing())
+    began = time.monotonic()
+    with open(file, "wb") as out:
+        slug = write_slug(site.host(site.paths.app), out, mtime=request.created, limit=request.max_size)
+    journal.tell(SlugMade(slug.size, str(slug.digest), time.monotonic() - began))
+    if slug.size > SIZE_WARNING:
+        journal.tell(Warned("The slug is large, so it will be slow to start: list in .slugignore what need not run."))
+    return slug
+
+
+def _send(request: SlugRequest, compiled: Compiled, slug: Slug, work: Path, journal: Journal) -> tuple[str, ...]:
+    """Send the slug where it is not yet, and the process types; the targets that got it."""
+    sent = []
+    for target in request.targets:
+        if is_current(target, slug.digest, request.remotes):
+            journal.tell(SlugUnchanged(str(target), str(slug.digest)))
+            continue
+        journal.tell(Sending(str(target)))
+        send(work / "slug.tgz", target, request.remotes)
+        sent.append(str(target))
+    if request.types is not None:
+        file = work / "Procfile"
+        file.write_bytes(render_types_yaml(compiled.types.commands))
+        send(file, request.types, request.remotes, what="The list of process types")
+    return tuple(sent)
+
+
+def _keep_cache(request: SlugRequest, site: Site, restored: Restored, journal: Journal) -> str:
+    if request.cache is None:
+        return "none"
+    journal.tell(CheckingCache())
+    checked = keep(request.cache, site.host(site.paths.cache), restored)
+    journal.tell(checked)
+    return checked.state
+
+
+class _Telling:
+    """The journal, and which step of the build is at work."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._began = time.monotonic()
+        self.at: StepName | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def tell(self, moment: Moment) -> None:
+        match moment:
+            case StepBegan(step):
+                self.at = step
+            case StepDone():
+                self.at = None
+        self._journal.tell(moment)
+
+    @contextmanager
+    def step(self, name: StepName) -> Iterator[None]:
+        began = time.monotonic()
+        self.tell(StepBegan(name))
+        yield
+        self.tell(StepDone(name, time.monotonic() - began))

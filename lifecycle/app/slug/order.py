@@ -1,0 +1,222 @@
+"""An order for a slug: what the command line and the environment of a build pod say, made into a request.
+
+Source: deis slugbuilder (TAR_PATH, PUT_PATH, CACHE_PATH), BlueKing slug-pilot (SOURCE_GET_URL, SLUG_SET_URL,
+CACHE_GET_URL, CACHE_SET_URL, REQUIRED_BUILDPACKS, PILOT_BUILDER_TIMEOUT).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Literal
+
+from lifecycle.app.ports import Ports
+from lifecycle.app.slug.build import SlugBuilt, SlugRequest, build_slug
+from lifecycle.app.slug.site import Site, container_paths, container_site, sandbox_site
+from lifecycle.errors import UsageError
+from lifecycle.image.places import parse_place
+from lifecycle.phases.inputs import EPOCH, Limits
+from lifecycle.record import dataclass
+from lifecycle.slug.archive import SIZE_LIMIT, parse_size
+from lifecycle.slug.cache import CacheStore, ImageCache, folder_cache, object_cache, url_cache
+from lifecycle.slug.environment import config_vars
+from lifecycle.slug.moments import Journal
+from lifecycle.slug.storage import Storage, open_storage
+from lifecycle.slug.transfer import ObjectTarget, Target, parse_target
+from lifecycle.source.remotes import Remotes
+
+INSIDE = "PYLIFE_SLUG_IMAGE"
+"""Set in the environment of slugbuilder and slugrunner: what runs there works on that container itself."""
+
+_CONTRACT = ("TAR_PATH", "PUT_PATH", "SOURCE_GET_URL", "SLUG_SET_URL", "CACHE_GET_URL", "CACHE_SET_URL")
+_DURATION = re.compile(r"(\d+(?:\.\d*)?)(ms|h|m|s)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class SlugOrder:
+    """What the command line says; None or empty where it says nothing and the environment may."""
+
+    app: str | None = None
+    outputs: tuple[str, ...] = ()
+    types: str | None = None
+    buildpacks: tuple[str, ...] = ()
+    config_vars: Mapping[str, str] = field(default_factory=dict)
+    cache: str | None = None
+    clear_cache: bool = False
+    stack: str | None = None
+    builder: str | None = None
+    source_version: str | None = None
+    max_size: int | None = None
+    log: str | None = None
+    network: Literal["host", "none"] = "host"
+    memory: int | None = None
+    timeout: float | None = None
+
+    @property
+    def on_stdout(self) -> bool:
+        """Whether the slug itself is to be written to standard output."""
+        return "-" in self.outputs
+
+    def limits(self, environment: Mapping[str, str]) -> Limits:
+        """What the build may use."""
+        timeout = self.timeout or _seconds(environment.get("PILOT_BUILDER_TIMEOUT", ""))
+        return Limits(network=self.network, memory=self.memory, timeout=timeout)
+
+
+def is_ordered(environment: Mapping[str, str]) -> bool:
+    """Whether the variables of a build pod are there: where source, slug and cache are."""
+    return any(environment.get(name) for name in _CONTRACT)
+
+
+def carry_out(
+    order: SlugOrder, environment: Mapping[str, str], ports: Ports, open_journal: Callable[[str, bool], Journal]
+) -> SlugBuilt:
+    """Build the slug that ``order`` and ``environment`` describe.
+
+    ``open_journal`` gets the name of the log profile and whether standard output belongs to the slug. Raises
+    UsageError when nothing says where the slug shall go.
+    """
+    with open_site(order, environment, ports) as site:
+        request, log = resolve(order, environment, ports)
+        return build_slug(request, site, ports, open_journal(log, order.on_stdout))
+
+
+def open_site(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> AbstractContextManager[Site]:
+    """This container where it is a slugbuilder's, else a root of the slugbuilder image."""
+    if environment.get(INSIDE):
+        return container_site(environment, order.limits(environment))
+    return sandbox_site(order.builder, order.limits(environment), ports)
+
+
+def resolve(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> tuple[SlugRequest, str]:
+    """The request, and the name of the log profile that whoever ordered it reads."""
+    inside = bool(environment.get(INSIDE))
+    contract = is_ordered(environment)
+    remotes = ports.remotes()
+    storage = None
+    if any(environment.get(name) for name in ("TAR_PATH", "PUT_PATH")):
+        storage = open_storage(environment)
+        remotes = replace(remotes, environment={**remotes.environment, **storage.environment})
+    own = config_vars(environment) if contract or inside else {}
+    app = order.app or _app(environment, storage, inside)
+    size = environment.get("SLUG_SIZE_LIMIT", "")
+    request = SlugRequest(
+        app=app,
+        shown=order.app or _shown(environment, app),
+        remotes=remotes,
+        targets=tuple(map(parse_target, order.outputs)) or _targets(environment, storage),
+        types=parse_target(order.types) if order.types else _types(environment, storage),
+        config_vars={**own, **order.config_vars},
+        buildpacks=order.buildpacks,
+        required=environment.get("REQUIRED_BUILDPACKS", "") if contract else "",
+        cache=_cache(order, environment, storage, remotes, ports, app),
+        clear_cache=order.clear_cache,
+        stack=order.stack or environment.get("STACK", ""),
+        source_version=order.source_version or environment.get("SOURCE_VERSION", ""),
+        request_id=environment.get("REQUEST_ID", ""),
+        max_size=order.max_size if order.max_size is not None else parse_size(size) if size else SIZE_LIMIT,
+        created=_created(environment),
+    )
+    return request, order.log or environment.get("PYLIFE_SLUG_LOG") or _log(environment, inside)
+
+
+def _log(environment: Mapping[str, str], inside: bool) -> str:
+    """Whose words the reader of the log expects, by the variables that it set."""
+    if any(environment.get(name) for name in ("SLUG_SET_URL", "PILOT_BUILDER_TIMEOUT")):
+        return "slug-pilot"
+    if any(environment.get(name) for name in ("TAR_PATH", "PUT_PATH")):
+        return "slugbuilder"
+    return "herokuish" if inside else "pylife"
+
+
+def _app(environment: Mapping[str, str], storage: Storage | None, inside: bool) -> str:
+    if url := environment.get("SOURCE_GET_URL"):
+        return url
+    if (key := environment.get("TAR_PATH")) and storage is not None:
+        return storage.address(key)
+    if not inside:
+        return "."
+    imported = container_paths(environment).imported
+    if os.path.isdir(imported) and os.listdir(imported):
+        return imported
+    return "-"
+
+
+def _shown(environment: Mapping[str, str], app: str) -> str:
+    """The place as people may see it: an address's query may be a signature."""
+    return str(parse_target(app)) if app.startswith(("http://", "https://")) else app
+
+
+def _targets(environment: Mapping[str, str], storage: Storage | None) -> tuple[Target, ...]:
+    targets: list[Target] = []
+    if url := environment.get("SLUG_SET_URL"):
+        targets.append(parse_target(url))
+    if (key := environment.get("PUT_PATH")) and storage is not None:
+        targets.append(ObjectTarget(storage.address(f"{key}/slug.tgz")))
+    return tuple(targets)
+
+
+def _types(environment: Mapping[str, str], storage: Storage | None) -> Target | None:
+    key = environment.get("PUT_PATH")
+    return ObjectTarget(storage.address(f"{key}/Procfile")) if key and storage is not None else None
+
+
+def _cache(
+    order: SlugOrder,
+    environment: Mapping[str, str],
+    storage: Storage | None,
+    remotes: Remotes,
+    ports: Ports,
+    app: str,
+) -> CacheStore | None:
+    """Where the cache is: as the command line says, as the environment says, else a folder of the app's own."""
+    scratch = ports.home / "scratch"
+    if order.cache == "off":
+        return None
+    if order.cache:
+        return parse_cache(order.cache, remotes, ports)
+    get_url, put_url = environment.get("CACHE_GET_URL", ""), environment.get("CACHE_SET_URL", "")
+    if get_url or put_url:
+        return url_cache(get_url, put_url, remotes, scratch)
+    if storage is not None:
+        key = environment.get("CACHE_PATH")
+        return object_cache(storage.address(f"{key}/cache.tgz"), remotes, scratch) if key else None
+    if environment.get(INSIDE):
+        return None  # the directory itself is what stays there: a volume
+    name = hashlib.sha256(os.path.abspath(app).encode()).hexdigest()[:16]
+    return folder_cache(ports.caches / f"slug-{name}", remotes)
+
+
+def parse_cache(text: str, remotes: Remotes, ports: Ports) -> CacheStore:
+    """The cache that --cache names: a folder, ``GET,PUT`` URLs, ``s3://…``, or an image's place (``oci:``, …)."""
+    scratch = ports.home / "scratch"
+    if text.startswith(("http://", "https://")):
+        get_url, _, put_url = text.partition(",")
+        return url_cache(get_url, put_url or get_url, remotes, scratch)
+    if text.startswith("s3://"):
+        return object_cache(text, remotes, scratch)
+    if text.startswith(("oci:", "docker://", "store:", "registry:")):
+        return ImageCache(parse_place(text), ports.images())
+    return folder_cache(Path(text), remotes)
+
+
+def _created(environment: Mapping[str, str]) -> int:
+    text = environment.get("SOURCE_DATE_EPOCH", "")
+    if text and not text.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds", fix="Give a number, or unset it.")
+    return int(text) if text else EPOCH
+
+
+def _seconds(text: str) -> float | None:
+    """Seconds in a duration of Go's (``15m``, ``1m30s``); None for no text."""
+    if not text:
+        return None
+    if _DURATION.sub("", text):
+        raise UsageError(f"PILOT_BUILDER_TIMEOUT is {text!r}, not a duration", fix="Write it as 15m or 1h30m.")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))

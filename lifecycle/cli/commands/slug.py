@@ -1,0 +1,161 @@
+"""``pylife slug``: apps with Heroku-classic buildpacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lifecycle.cli.command import Group, Session, command, json_flag, registry_flags, setting_flag
+from lifecycle.cli.options import env_options, limit_options, parse_env, parse_memory, parse_volumes
+from lifecycle.cli.text import size
+from lifecycle.errors import UsageError
+
+if TYPE_CHECKING:
+    from lifecycle.slug.moments import Journal
+
+_LOGS = ("pylife", "slugbuilder", "slug-pilot", "herokuish")
+
+
+@command(
+    examples=[
+        "pylife slug build --app ./src -o slug.tgz",
+        "git archive HEAD | pylife slug build --app - > slug.tgz",
+        "pylife slug build --buildpack https://git.example/team/buildpack.git#v2 -o s3://slugs/app/slug.tgz",
+        "pylife slug build --cache ./cache --log slugbuilder -o slug.tgz",
+    ]
+)
+@click.option("--app", "--context", default=None, metavar="PLACE", help="A directory, archive, URL or - (default: .).")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="PLACE", help="A file, -, an http URL or s3://….")
+@click.option("--procfile-output", metavar="PLACE", help="Write the process types there, as YAML.")
+@click.option("-b", "--buildpack", "buildpacks", multiple=True, metavar="URL|DIR", help="Use these, in this order.")
+@env_options
+@click.option("--env-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A file each variable.")
+@click.option("--cache", metavar="PLACE", help="Keep the cache there: a folder, GET,PUT URLs, s3://…, oci image.")
+@click.option("--clear-cache", is_flag=True, help="Forget the cache before the build.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep a cache.")
+@click.option("--stack", metavar="NAME", help="The value of $STACK (default: the image's).")
+@click.option("--builder", metavar="NAME", help="The image to build on (default: the slugbuilder).")
+@click.option("--source-version", metavar="TEXT", help="The value of $SOURCE_VERSION (default: git's commit).")
+@click.option("--max-size", metavar="SIZE", help="Refuse a larger slug (default: 1g).")
+@click.option("--log", type=click.Choice(_LOGS), help="Say it as this tool does (default: pylife).")
+@limit_options
+@registry_flags
+@setting_flag("isolation")
+@json_flag
+def build(session: Session, /, **options: Any) -> None:
+    """Build a slug from an app with classic buildpacks.
+
+    Without any option, what the environment says is done, as in a platform's build pod: TAR_PATH, PUT_PATH, CACHE_PATH,
+    SOURCE_GET_URL, SLUG_SET_URL, CACHE_GET_URL, CACHE_SET_URL, REQUIRED_BUILDPACKS, BUILDPACK_URL.
+    """
+    from lifecycle.app.slug.order import SlugOrder, carry_out, is_ordered
+
+    env = _config_vars(options)
+    outputs = options["outputs"]
+    if not outputs and not is_ordered(os.environ):
+        outputs = _standard_output()
+    order = SlugOrder(
+        app=options["app"],
+        outputs=outputs,
+        types=options["procfile_output"],
+        buildpacks=options["buildpacks"],
+        config_vars=env,
+        cache="off" if options["no_cache"] else options["cache"],
+        clear_cache=options["clear_cache"],
+        stack=options["stack"],
+        builder=options["builder"],
+        source_version=options["source_version"],
+        max_size=parse_memory(options["max_size"]),
+        log=options["log"],
+        network="none" if options["network"] == "none" else "host",
+        memory=parse_memory(options["memory"]),
+        timeout=options["timeout"],
+    )
+    built = carry_out(order, os.environ, session.ports, lambda log, silent: _journal(session, log, silent))
+    if order.on_stdout:
+        return
+    if options["as_json"]:
+        session.print_json(built.as_dict())
+    else:
+        session.print(f"{built.slug.digest}  {size(built.slug.size)}")
+
+
+@command(
+    examples=[
+        "pylife slug run slug.tgz -p 8000",
+        "cat slug.tgz | pylife slug run - start worker",
+        "pylife slug run https://slugs.example/app.tgz -- python manage.py check",
+        "pylife slug run slug.tgz bash",
+    ]
+)
+@click.argument("words", metavar="SLUG [start TYPE|COMMAND]...", nargs=-1, type=click.UNPROCESSED)
+@click.option("-p", "--port", metavar="[HOST:]PORT", help="Set the process's $PORT; it is reachable there.")
+@env_options
+@click.option("-v", "--volume", "volumes", multiple=True, metavar="SRC:DST[:ro]", help="Show SRC of the host as DST.")
+@click.option("--image", metavar="NAME", help="The image to run it on (default: the slugrunner).")
+@click.option("-u", "--user", metavar="USER[:GROUP]", help="Run as this user of the image.")
+@limit_options
+@registry_flags
+@setting_flag("isolation")
+def run(session: Session, /, **options: Any) -> int:
+    """Run a process of a slug: of a type in its Procfile, or any command; without one, the web process.
+
+    SLUG is a file, a URL, s3://…, or - for standard input; $SLUG_URL when it is left out.
+    """
+    from lifecycle.app.slug.run import SlugRunRequest, run_slug
+    from lifecycle.cli.commands.run import parse_port
+
+    words = list(options["words"])
+    slug = os.environ.get("SLUG_URL", "") if not words or words[0] == "start" else words.pop(0)
+    if not slug:
+        raise UsageError("Which slug?", fix="Give its file or URL, - for standard input, or set SLUG_URL.")
+    host, port = parse_port(options["port"])
+    request = SlugRunRequest(
+        slug=slug,
+        args=tuple(words),
+        env=parse_env(options["env"], options["env_file"]),
+        image=options["image"],
+        host=host,
+        port=port,
+        mounts=parse_volumes(options["volumes"]),
+        user=options["user"],
+        network="none" if options["network"] == "none" else "host",
+        memory=parse_memory(options["memory"]),
+        timeout=options["timeout"],
+    )
+    return run_slug(request, session.ports)
+
+
+def _config_vars(options: dict[str, Any]) -> dict[str, str]:
+    """The variables of --env-dir, --env-file and --env, the later ones winning."""
+    env: dict[str, str] = {}
+    if options["env_dir"] is not None:
+        for file in sorted(options["env_dir"].iterdir()):
+            if file.is_file() and not file.name.startswith("."):
+                env[file.name] = file.read_bytes().decode(errors="surrogateescape")
+    return {**env, **parse_env(options["env"], options["env_file"])}
+
+
+def _standard_output() -> tuple[str, ...]:
+    """Where the slug goes when no place is named: into the pipe, as with the family's builders."""
+    if sys.stdout.isatty():
+        raise UsageError("Where shall the slug go?", fix="Name a file with -o slug.tgz, a URL, or -.")
+    return ("-",)
+
+
+def _journal(session: Session, log: str, on_stdout: bool) -> Journal:
+    """What shows the moments of the build: pylife's own words on stderr, another tool's where it says them."""
+    from lifecycle.slug.profiles import open_journal
+
+    return open_journal(log, session.renderer, on_stdout)
+
+
+slug = Group(
+    name="slug",
+    help="Build and run apps with Heroku-classic buildpacks.",
+    commands=[build, run],
+)
