@@ -15,7 +15,7 @@ from lifecycle.builder.compile import Workshop, compile_launcher
 from lifecycle.builder.config import BuilderDefinition, load_builder
 from lifecycle.builder.create import LAYERS, METADATA, ORDER, create_builder
 from lifecycle.builder.share import launcher_sources, shared
-from lifecycle.builder.stack import KEY_LABEL, ensure_stack, find_image, image_dict
+from lifecycle.builder.stack import KEY_LABEL, ensure_stack, find_current, image_dict
 from lifecycle.errors import PylifeError
 from lifecycle.events import Message, Sink, step
 from lifecycle.image import Image, Ports, Registry, StorePlace, load, load_image, locate, save
@@ -114,11 +114,8 @@ def _current(definition: BuilderDefinition, ref: Reference, store: LocalStore) -
         known = Reference.parse(definition.build_image).with_default_tag()
         base = load(StorePlace(known), Ports(store)) if store.get(known) else None
     else:
-        base = find_image(definition.stack, "build", store)
-        run = find_image(definition.stack, "run", store)
-        if base is None or base.config.labels.get(KEY_LABEL) != definition.stack.key("build"):
-            return None
-        if run is None or run.config.labels.get(KEY_LABEL) != definition.stack.key("run"):
+        base = find_current(definition.stack, "build", store)
+        if find_current(definition.stack, "run", store) is None:
             return None
     if not isinstance(base, Image) or image.config.labels.get(KEY_LABEL) != _key(definition, base):
         return None

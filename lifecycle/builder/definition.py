@@ -7,9 +7,9 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lifecycle.errors import PylifeError
 from lifecycle.oci import Reference
@@ -47,12 +47,14 @@ class ImageDefinition:
     """What makes one of the two images.
 
     ``packages`` are installed beside Debian's essential ones; ``drop`` are globs of names left out of the layer;
-    ``commands`` are shell commands run in the finished root filesystem.
+    ``commands`` are shell commands run in the finished root filesystem. With ``base`` there are none of these: the
+    image is that stack's image of the same kind, and on it only this stack's user, environment and labels.
     """
 
     packages: tuple[str, ...]
     drop: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    base: StackDefinition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,9 @@ class StackDefinition:
     def key(self, kind: Kind) -> str:
         """A hash of all that decides what the image is, except the package versions and where they come from."""
         data = asdict(self)
+        del data[kind]["base"]
+        if (base := self.image(kind).base) is not None:
+            data["base"] = base.key(kind)
         del data["mirror"], data["run" if kind == "build" else "build"]
         if kind == "build":
             data["run_packages"] = self.run.packages  # a build image says what its run image has
@@ -108,8 +113,15 @@ def near(word: str, known: Collection[str]) -> str:
 
 def load_stack(path: Path) -> StackDefinition:
     """The stack in the directory ``path`` (or its stack.toml); raises BadStack with file and key."""
-    file = path if path.suffix == ".toml" else path / "stack.toml"
-    top = Table.load(file, BadStack)
+    return _load(_file(path), ())
+
+
+def _file(path: Path) -> Path:
+    return path if path.suffix == ".toml" else path / "stack.toml"
+
+
+def _load(file: Path, seen: tuple[Path, ...]) -> StackDefinition:
+    top = _read(file, seen)
     only(
         top,
         *("id", "name", "suite", "components", "description", "maintainer", "distro", "user", "env", "labels"),
@@ -129,8 +141,8 @@ def load_stack(path: Path) -> StackDefinition:
         components=tuple(sorted(top.strings("components"))) or ("main",),
         distro=(distro.required("name"), distro.required("version")),
         user=_user(user),
-        build=_image(top.table("build"), dropped),
-        run=_image(top.table("run"), dropped),
+        build=_image(top.table("build"), dropped, file, seen),
+        run=_image(top.table("run"), dropped, file, seen),
         description=top.text("description"),
         maintainer=top.text("maintainer"),
         env=_strings(top, "env"),
@@ -165,13 +177,47 @@ def _user(table: Table) -> User:
     return user
 
 
-def _image(table: Table, dropped: tuple[str, ...]) -> ImageDefinition:
-    only(table, "packages", "drop", "commands")
+def _image(table: Table, dropped: tuple[str, ...], file: Path, seen: tuple[Path, ...]) -> ImageDefinition:
+    only(table, "packages", "drop", "commands", "base")
+    if "base" in table.data:
+        for key in ("packages", "drop", "commands"):
+            if key in table.data:
+                raise table.error(key, "an image with a base is that base as it is: keep one of the two keys")
+        return ImageDefinition((), base=_load(_other(table, "base", file, seen), (*seen, file.resolve())))
     packages = table.strings("packages")
     for position, package in enumerate(packages):
         if not _PACKAGE.fullmatch(package):
             raise table.error(f"packages[{position}]", f"{package!r} is no name of a Debian package")
     return ImageDefinition(tuple(sorted(set(packages))), dropped + table.strings("drop"), table.strings("commands"))
+
+
+def _read(file: Path, seen: tuple[Path, ...]) -> Table:
+    """The document with what it takes over from the one that its key ``like`` names."""
+    top = Table.load(file, BadStack)
+    if "like" not in top.data:
+        return top
+    other = _read(_other(top, "like", file, seen), (*seen, file.resolve()))
+    return replace(top, data=_joined(other.data, {key: top.data[key] for key in top.data if key != "like"}))
+
+
+def _joined(other: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """``other`` with ``own`` over it: lists add up, tables join but for a user and an image with a base."""
+    data = {**other, **own}
+    for key in other.keys() & own.keys():
+        one, two = other[key], own[key]
+        if isinstance(one, list) and isinstance(two, list):
+            data[key] = one + [item for item in two if item not in one]
+        elif isinstance(one, dict) and isinstance(two, dict) and key != "user" and "base" not in two:
+            data[key] = _joined(one, two)
+    return data
+
+
+def _other(table: Table, key: str, file: Path, seen: tuple[Path, ...]) -> Path:
+    """The stack.toml of the directory that the key names, relative to ``file``."""
+    found = _file(file.parent / table.required(key)).resolve()
+    if found in (*seen, file.resolve()):
+        raise table.error(key, "the stacks name each other in a circle")
+    return found
 
 
 def _strings(table: Table, key: str) -> dict[str, str]:

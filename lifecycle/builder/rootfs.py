@@ -14,10 +14,13 @@ from typing import BinaryIO
 
 from lifecycle.archive import EPOCH_1980, Entry, Kind, Member
 from lifecycle.builder.definition import BadStack, User
+from lifecycle.image.filesystem import filesystem
+from lifecycle.image.layer import Layer
 
 PACKAGE_LIST = b"usr/share/pylife/packages.json"
 RUN_PACKAGES = b"usr/share/pylife/run-packages"
 """In a build image: the packages that its run image was asked to have beside the essential ones, one a line."""
+_ACCOUNTS = (b"etc/passwd", b"etc/group", b"etc/shadow", b"etc/gshadow")
 _SHADOW_DAY = b"3652"  # 1980-01-01, in days
 _STATUS = b"var/lib/dpkg/status"
 _PASSWORD = re.compile(rb"(?<=://)[^/\s@]+@")
@@ -84,12 +87,30 @@ def _edited(name: bytes, user: User) -> Callable[[bytes], bytes] | None:
         return None
 
     def edit(data: bytes) -> bytes:
-        rows = [row for row in data.splitlines() if row]
+        rows = [row for row in data.splitlines() if row and row.partition(b":")[0] != person]
         if name == b"etc/shadow":  # the day on which a password was set is the day of this build
             rows = [b":".join((*row.split(b":")[:2], _SHADOW_DAY, *row.split(b":")[3:])) for row in rows]
         return b"\n".join((*rows, lines[name])) + b"\n"
 
     return edit
+
+
+def upper_members(base: Sequence[Layer], user: User, run_packages: Sequence[str] = ()) -> Iterator[Member]:
+    """The members of a layer that gives the image of the layers ``base`` (bottom first) another stack's user."""
+    files: dict[bytes, tuple[Entry, bytes]] = {}
+    for entry, content in filesystem(base):
+        if entry.name in _ACCOUNTS and callable(content):
+            with content() as stream:
+                files[entry.name] = entry, stream.read()
+            if len(files) == len(_ACCOUNTS):
+                break
+    for name, (entry, data) in sorted(files.items()):
+        edit = _edited(name, user)
+        assert edit is not None
+        data = edit(data)
+        yield replace(entry, size=len(data), mtime=EPOCH_1980), data
+    yield _home(user)
+    yield from _run_packages(run_packages)
 
 
 def installed(status: bytes) -> dict[str, str]:
@@ -104,11 +125,18 @@ def installed(status: bytes) -> dict[str, str]:
 
 def _own(user: User, packages: dict[str, str], run_packages: Sequence[str]) -> Iterator[Member]:
     """What the distribution does not bring: the user's home, and the lists of packages."""
-    home = user.home.strip("/").encode()
-    yield Entry(home, Kind.DIR, 0o755, user.uid, user.gid), None
+    yield _home(user)
     data = json.dumps(packages, indent=0, sort_keys=True).encode() + b"\n"
     yield Entry(PACKAGE_LIST.rpartition(b"/")[0], Kind.DIR, 0o755), None
     yield Entry(PACKAGE_LIST, Kind.FILE, 0o644, size=len(data)), data
+    yield from _run_packages(run_packages)
+
+
+def _home(user: User) -> Member:
+    return Entry(user.home.strip("/").encode(), Kind.DIR, 0o755, user.uid, user.gid), None
+
+
+def _run_packages(run_packages: Sequence[str]) -> Iterator[Member]:
     if run_packages:
         names = "".join(f"{name}\n" for name in run_packages).encode()
         yield Entry(RUN_PACKAGES, Kind.FILE, 0o644, size=len(names)), names

@@ -5,6 +5,7 @@ Same package versions, same digests: from root, from an ordinary user, and from 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -14,10 +15,10 @@ from typing import Any
 from lifecycle.archive import EPOCH_1980, Profile, read_tar
 from lifecycle.builder.definition import Kind, StackDefinition
 from lifecycle.builder.mmdebstrap import Running, bootstrap, choose_mode
-from lifecycle.builder.rootfs import rootfs_members
+from lifecycle.builder.rootfs import rootfs_members, upper_members
 from lifecycle.errors import PylifeError
 from lifecycle.events import Sink, step
-from lifecycle.image import Image, Ports, StorePlace, load, save, write_layer
+from lifecycle.image import Image, Ports, StorePlace, append, load, save, with_config, write_layer
 from lifecycle.oci import Dialect, History, ImageConfig, Platform, Reference
 from lifecycle.store import LocalStore
 
@@ -89,10 +90,12 @@ def create_stack(
     ``mirror`` is where the packages come from: a URL, an apt source line or a file of them, or several of these
     separated by commas or line breaks; empty for Debian's own. Raises the errors of ``mmdebstrap``.
     """
-    choose_mode()  # fail before any step begins
+    if any(_bootstraps(stack, kind, store) for kind in kinds):
+        choose_mode()  # fail before any step begins
     with store.hold(), ThreadPoolExecutor(len(kinds)) as pool:
         running = Running()
-        futures = {kind: pool.submit(_create, stack, kind, store, sink, mirror, profile, running) for kind in kinds}
+        work = _Work(store, sink, mirror, profile, running)
+        futures = {kind: pool.submit(work.create, stack, kind) for kind in kinds}
         try:
             done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
             failed = next((error for future in done if (error := future.exception())), None)
@@ -107,32 +110,62 @@ def create_stack(
     return images
 
 
-def _create(
-    stack: StackDefinition,
-    kind: Kind,
-    store: LocalStore,
-    sink: Sink,
-    mirror: str,
-    profile: Profile,
-    running: Running,
-) -> Image:
-    packages: dict[str, str] = {}
-    with step(sink, f"stack/{kind}", f"Making the {kind} image of {stack.name} from Debian packages") as handle:
-        with bootstrap(stack, kind, sink, handle, mirror, running) as stream:
-            beside = stack.run.packages if kind == "build" else ()
-            members = rootfs_members(read_tar(stream), stack.user, stack.image(kind).drop, packages, beside)
-            layer = write_layer(members, store, profile=profile)
-        handle.detail = f"{len(packages)} packages, {layer.descriptor.size / 1e6:.0f} MB"
-    config = _config(stack, kind, packages).with_layers(
-        [layer.diff_id], [History(CREATED, f"pylife stack create: {stack.name}, {kind} image")]
-    )
-    return Image(config, (layer,), Dialect.OCI)
+def _bootstraps(stack: StackDefinition, kind: Kind, store: LocalStore) -> bool:
+    """True when making the image means to install packages: it has no base, or its base is not made."""
+    base = stack.image(kind).base
+    return base is None or (find_current(base, kind, store) is None and _bootstraps(base, kind, store))
 
 
-def _config(stack: StackDefinition, kind: Kind, packages: Mapping[str, str]) -> ImageConfig:
-    """The configuration of an image, still without its layer. Source: CNB platform.md, "Build Image", "Run Image"."""
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What every image of one act is made with."""
+
+    store: LocalStore
+    sink: Sink
+    mirror: str
+    profile: Profile
+    running: Running
+
+    def create(self, stack: StackDefinition, kind: Kind) -> Image:
+        """The image, still without a name; a base that it needs gets its name at once."""
+        base = stack.image(kind).base
+        if base is None:
+            return self._install(stack, kind)
+        below = find_current(base, kind, self.store)
+        if below is None:
+            below = self.create(base, kind)
+            save(below, StorePlace(base.reference(kind)), Ports(self.store), self.sink)
+        return self._lay(stack, kind, below)
+
+    def _install(self, stack: StackDefinition, kind: Kind) -> Image:
+        packages: dict[str, str] = {}
+        title = f"Making the {kind} image of {stack.name} from Debian packages"
+        with step(self.sink, f"stack/{kind}", title) as handle:
+            with bootstrap(stack, kind, self.sink, handle, self.mirror, self.running) as stream:
+                beside = stack.run.packages if kind == "build" else ()
+                members = rootfs_members(read_tar(stream), stack.user, stack.image(kind).drop, packages, beside)
+                layer = write_layer(members, self.store, profile=self.profile)
+            handle.detail = f"{len(packages)} packages, {layer.descriptor.size / 1e6:.0f} MB"
+        data = json.dumps(dict(packages), separators=(",", ":"), sort_keys=True)
+        config = _config(stack, kind, data, stack.key(kind), {})
+        return Image(config.with_layers([layer.diff_id], [_made(stack, kind)]), (layer,), Dialect.OCI)
+
+    def _lay(self, stack: StackDefinition, kind: Kind, below: Image) -> Image:
+        beside = stack.run.packages if kind == "build" else ()
+        layer = write_layer(upper_members(below.layers, stack.user, beside), self.store, profile=self.profile)
+        image = append(below, [(layer, _made(stack, kind))])
+        packages = below.config.labels.get(PACKAGES_LABEL, "{}")
+        return with_config(image, _config(stack, kind, packages, image_key(stack, kind, below), below.config.env))
+
+
+def _made(stack: StackDefinition, kind: Kind) -> History:
+    return History(CREATED, f"pylife stack create: {stack.name}, {kind} image")
+
+
+def _config(stack: StackDefinition, kind: Kind, packages: str, key: str, base_env: Mapping[str, str]) -> ImageConfig:
+    """The configuration of an image, still without its layers. Source: CNB platform.md, "Build Image", "Run Image"."""
     user = stack.user
-    env = dict(stack.env)
+    env = {**base_env, **stack.env}
     labels = {
         "io.buildpacks.base.id": stack.id,
         "io.buildpacks.base.distro.name": stack.distro[0],
@@ -141,8 +174,8 @@ def _config(stack: StackDefinition, kind: Kind, packages: Mapping[str, str]) -> 
         "io.buildpacks.base.description": f"{stack.description}, {kind} image",
         "io.buildpacks.stack.id": stack.id,
         "io.buildpacks.rebasable": "true",
-        PACKAGES_LABEL: json.dumps(dict(packages), separators=(",", ":"), sort_keys=True),
-        KEY_LABEL: stack.key(kind),
+        PACKAGES_LABEL: packages,
+        KEY_LABEL: key,
         **stack.labels,
     }
     if kind == "build":
@@ -156,6 +189,12 @@ def _config(stack: StackDefinition, kind: Kind, packages: Mapping[str, str]) -> 
     )
 
 
+def image_key(stack: StackDefinition, kind: Kind, below: Image | None) -> str:
+    """What the key label of a current image says; ``below`` is the image that it stands on."""
+    key = stack.key(kind)
+    return key if below is None else hashlib.sha256(f"{key} {below.digest}".encode()).hexdigest()
+
+
 def find_image(stack: StackDefinition, kind: Kind, store: LocalStore) -> Image | None:
     """The image in the store, whatever definition it was made from; None when it is not there."""
     ref = stack.reference(kind)
@@ -165,13 +204,20 @@ def find_image(stack: StackDefinition, kind: Kind, store: LocalStore) -> Image |
     return image if isinstance(image, Image) else None
 
 
+def find_current(stack: StackDefinition, kind: Kind, store: LocalStore) -> Image | None:
+    """The image in the store if it, and what it stands on, were made from the definitions as they are now."""
+    image, base = find_image(stack, kind, store), stack.image(kind).base
+    below = find_current(base, kind, store) if base is not None else None
+    if image is None or (base is not None and below is None):
+        return None
+    return image if image.config.labels.get(KEY_LABEL) == image_key(stack, kind, below) else None
+
+
 def ensure_stack(stack: StackDefinition, store: LocalStore, sink: Sink, *, mirror: str = "") -> Stack:
     """The stack, of which only those images are made that are missing or whose definition changed."""
     kinds: tuple[Kind, ...] = ("build", "run")
-    have = {kind: find_image(stack, kind, store) for kind in kinds}
-    stale = tuple(
-        kind for kind in kinds if (image := have[kind]) is None or image.config.labels.get(KEY_LABEL) != stack.key(kind)
-    )
+    have = {kind: find_current(stack, kind, store) for kind in kinds}
+    stale = tuple(kind for kind in kinds if have[kind] is None)
     made = create_stack(stack, store, sink, mirror=mirror, kinds=stale) if stale else {}
     images = {**have, **made}
     return Stack(stack, _there(images["build"], stack), _there(images["run"], stack))
