@@ -206,27 +206,30 @@ def _zstd() -> Any:
     return zstd
 
 
-class LayerSink:
-    """Where a layer's tar bytes go: hashed, compressed, hashed again and written to ``out``, in one pass.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is known of bytes once they are compressed: ``size`` and digest of the compressed form."""
+
+    digest: Digest
+    size: int
+
+
+class CompressedSink:
+    """Where bytes go to be compressed, hashed and written to ``out``, in one pass.
 
     ``out`` is written to from another thread, and not closed. Give it up with ``abort`` (or by leaving the
     ``with`` block with an error): then nothing more is written, and its threads are gone.
     """
 
     def __init__(self, out: SupportsWrite, profile: Profile = Profile.GZIP_FAST) -> None:
-        self._profile = profile
-        self._plain = hashlib.sha256()
-        self._size = 0
         self._stored = _Summed(out)
         self._pending = bytearray()
         self._packer = _compressor(profile, self._stored)
-        self._sums: LayerSums | None = None
+        self._done: Stored | None = None
         self._open = True
 
     def write(self, data: bytes) -> int:
         """Take all of ``data``. Raises what ``out`` raised for earlier data."""
-        self._plain.update(data)
-        self._size += len(data)
         if self._pending or len(data) != _BLOCK:
             self._pending += data
             at = 0
@@ -239,23 +242,17 @@ class LayerSink:
             self._packer.write(bytes(data))
         return len(data)
 
-    def close(self) -> LayerSums:
-        """Finish the stream and return the sums. Calling it again returns the same."""
-        if self._sums is None:
+    def close(self) -> Stored:
+        """Finish the stream and return what it became. Calling it again returns the same."""
+        if self._done is None:
             if self._pending:
                 self._packer.write(bytes(self._pending))
             try:
                 self._packer.close()
             finally:
                 self._open = False
-            self._sums = LayerSums(
-                diff_id=Digest("sha256", self._plain.hexdigest()),
-                digest=Digest("sha256", self._stored.hash.hexdigest()),
-                size=self._stored.size,
-                uncompressed_size=self._size,
-                profile=self._profile,
-            )
-        return self._sums
+            self._done = Stored(Digest("sha256", self._stored.hash.hexdigest()), self._stored.size)
+        return self._done
 
     def abort(self) -> None:
         """Drop what is pending and stop; does nothing after ``close``."""
@@ -273,6 +270,46 @@ class LayerSink:
             self.close()
         else:
             self.abort()
+
+
+class LayerSink:
+    """Where a layer's tar bytes go: hashed, then on into a ``CompressedSink``, with its rules."""
+
+    def __init__(self, out: SupportsWrite, profile: Profile = Profile.GZIP_FAST) -> None:
+        self._profile = profile
+        self._plain = hashlib.sha256()
+        self._size = 0
+        self._sink = CompressedSink(out, profile)
+        self._sums: LayerSums | None = None
+
+    def write(self, data: bytes) -> int:
+        """Take all of ``data``. Raises what ``out`` raised for earlier data."""
+        self._plain.update(data)
+        self._size += len(data)
+        return self._sink.write(data)
+
+    def close(self) -> LayerSums:
+        """Finish the stream and return the sums. Calling it again returns the same."""
+        if self._sums is None:
+            stored = self._sink.close()
+            self._sums = LayerSums(
+                diff_id=Digest("sha256", self._plain.hexdigest()),
+                digest=stored.digest,
+                size=stored.size,
+                uncompressed_size=self._size,
+                profile=self._profile,
+            )
+        return self._sums
+
+    def abort(self) -> None:
+        """Drop what is pending and stop; does nothing after ``close``."""
+        self._sink.abort()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._sink.__exit__(kind, error, tb)
 
 
 def tar_digest(members: Iterable[Member], style: TarStyle) -> Digest:

@@ -77,6 +77,7 @@ def extract(
     whiteouts: Whiteouts = Whiteouts.APPLY,
     limits: Limits | None = None,
     at: bytes = b"",
+    edit: Callable[[Entry], Entry] | None = None,
     report: Callable[[Entry], object] | None = None,
 ) -> Extracted:
     """Unpack an uncompressed tar ``stream``, to its end, beneath ``root`` (a path, or a directory's descriptor).
@@ -84,7 +85,8 @@ def extract(
     No entry leaves ``root``: a name with ``..`` is refused, one through a symbolic link stays inside as in a chroot.
     An entry replaces what has its name, save that a directory joins a directory. A whiteout hides what was there
     before, never what the same archive brings, wherever in it the whiteout stands. ``at`` unpacks below that
-    directory, made if missing; ``report`` is called with each entry once made, whiteouts left out.
+    directory, made if missing; ``edit`` gets each entry before it is made, and what it gives (of the same kind and
+    size) is made in its place; ``report`` is called with each entry once made, whiteouts left out.
     On an error what was unpacked so far remains. Raises UnsafeEntry, BadLink, ExtractFailed, NoSpace and what
     ``read_tar`` raises.
     """
@@ -100,7 +102,7 @@ def extract(
             tree = Tree(base)
         try:
             with ReadAhead(stream) as ahead:
-                return _Extraction(tree, ownership, whiteouts, report).run(ahead, limits)
+                return _Extraction(tree, ownership, whiteouts, edit, report).run(ahead, limits)
         finally:
             if base is not None:
                 os.close(base)
@@ -112,9 +114,15 @@ def extract(
 
 class _Extraction:
     def __init__(
-        self, tree: Tree, ownership: Ownership, whiteouts: Whiteouts, report: Callable[[Entry], object] | None
+        self,
+        tree: Tree,
+        ownership: Ownership,
+        whiteouts: Whiteouts,
+        edit: Callable[[Entry], Entry] | None,
+        report: Callable[[Entry], object] | None,
     ) -> None:
         self._tree = tree
+        self._edit = edit
         self._chown = ownership is Ownership.KEEP
         self._whiteouts = whiteouts
         self._report = report
@@ -134,6 +142,8 @@ class _Extraction:
         entries = size = hidden = 0
         marked = self._whiteouts is not Whiteouts.KEEP
         for entry, content in read_tar(stream, limits):
+            if self._edit is not None:
+                entry = self._edit(entry)
             path = entry.name
             if b".." in path:
                 _refuse_dots(path)

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from lifecycle.archive import (
     EPOCH_1980,
+    Entry,
     Extracted,
+    Kind,
     Limits,
+    Member,
+    Ownership,
+    Whiteouts,
+    decompress,
+    extract,
+    walk,
+    write_tar,
 )
+from lifecycle.archive.compress import CompressedSink
+from lifecycle.archive.entry import printable
+from lifecycle.archive.errors import NoSpace, NotATar
+from lifecycle.archive.tree import Tree
 from lifecycle.errors import PylifeError
 from lifecycle.oci.digest import Digest
 from lifecycle.record import dataclass
+from lifecycle.store.errors import of_oserror
 
 SLUG_OWNER = (2000, 2000)
-"""The user ``slug`` of slugrunner images: files added to a child image by an archive belong to who runs the app."""
+"""The user ``slug`` of slugrunner images: what ADD puts into a child image belongs to who runs the app."""
 
 SIZE_LIMIT = 1 << 30
-"""Bytes of the largest slug, compressed, unless SLUG_SIZE_LIMIT says otherwise. Source: Heroku, "Slug size"."""
+"""Bytes of the largest slug, compressed, where no other limit is set. Source: Heroku, "Slug size"."""
 
 SIZE_WARNING = 300 << 20
-"""Bytes from which on a slug is called large."""
+"""Bytes from which on a slug is called large. Source: Heroku, "Slug size"."""
 
-READ_LIMITS = Limits(entries=2_000_000, unpacked=32 << 30, ratio=200, ratio_from=256 << 20)
+READ_LIMITS = Limits(entries=2_000_000, unpacked=32 << 30, ratio_from=256 << 20)
 """What a slug or a cache may unpack to."""
+
+_SPECIAL = (Kind.CHAR, Kind.BLOCK, Kind.FIFO)
+_HEROKU = "app"
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 
 
 class SlugTooLarge(PylifeError):
@@ -33,20 +58,13 @@ class SlugTooLarge(PylifeError):
 
     code = "slug.too-large"
     fix = (
-        "List what the app needs only for its build in .slugignore, or keep large files elsewhere; "
+        "Name in .slugignore what the app does not need, or keep large files elsewhere; "
         "--max-size (SLUG_SIZE_LIMIT) sets another limit, 0 none."
     )
 
 
-class SlugUnwritable(PylifeError):
-    """The slug could not be written: a full disk, a quota, a directory that is not there."""
-
-    code = "slug.unwritable"
-    fix = "Free some space (`pylife gc` removes what no image needs), or write to another place."
-
-
 class SlugOutputClosed(PylifeError):
-    """Whoever was to read the slug from standard output stopped reading."""
+    """Whoever was to read the slug stopped reading."""
 
     code = "slug.output-closed"
     fix = "Look at the command behind the pipe: it ended before it had the whole slug."
@@ -64,7 +82,7 @@ class BadSizeLimit(PylifeError):
 
     code = "slug.bad-size-limit"
     exit_code = 2
-    fix = "Write a number with a unit, for example 500M or 1G; 0 means no limit."
+    fix = "Write a number of bytes, or one with K, M or G behind it: 500M, 1G; 0 means no limit."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +99,11 @@ class Slug:
 
 
 def parse_size(text: str) -> int:
-    """Bytes in ``text``: a number, with K, M, G (powers of 1024) behind it or not. Raises BadSizeLimit."""
-    raise NotImplementedError
+    """Bytes in ``text``: a number, with K, M or G (powers of 1024) behind it or not. Raises BadSizeLimit."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise BadSizeLimit(f"{text!r} is no size")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 def write_slug(
@@ -98,11 +119,28 @@ def write_slug(
     """Write what is in ``directory`` as a slug: names ``./…`` in byte order, all with one time and one owner.
 
     What is called as ``exclude`` has it, at any depth, is left out, and what ``ignore`` (path, whether a directory)
-    is true for. Extended attributes and sockets are left out too. Once more than ``limit`` bytes (0 for no limit) have
-    come, no more are written, and SlugTooLarge tells the whole size. Raises SlugUnwritable, SlugOutputClosed, and
-    what ``walk`` raises.
+    is true for. Extended attributes, sockets, devices and FIFOs are left out too. Once more than ``limit`` bytes (0
+    for no limit) have come, no more are written, and SlugTooLarge tells the whole size. Raises SlugOutputClosed,
+    DiskFull, NoAccess, and what ``walk`` raises.
     """
-    raise NotImplementedError
+    tally = Tally()
+    bounded = _Bounded(out, limit)
+    members = tree_members(directory, mtime=mtime, exclude=exclude, ignore=ignore, owner=owner)
+    try:
+        with CompressedSink(bounded) as sink:
+            write_tar(tally.count(members), sink)
+            stored = sink.close()
+        out.flush()
+    except BrokenPipeError as error:
+        raise SlugOutputClosed("The slug was not read to its end") from error
+    except OSError as error:
+        raise of_oserror(error, Path(str(getattr(out, "name", "the slug")))) from error
+    if limit and stored.size > limit:
+        raise SlugTooLarge(
+            f"Compiled slug size: {_short(stored.size)} is too large (max is {_short(limit)})",
+            details=f"Largest, before compression:\n{tally.largest()}",
+        )
+    return Slug(stored.digest, stored.size, tally.files, tally.size)
 
 
 def read_slug(
@@ -116,7 +154,160 @@ def read_slug(
     """Unpack a slug (tar: gzip, zstd, xz, bzip2 or plain) into ``directory``, which exists and is empty.
 
     Heroku's slugs, which hold everything below ``app/``, are unpacked without it. ``owner`` is who gets the files;
-    None: whoever unpacks. setuid and setgid bits are dropped; devices and FIFOs, names that lead out and archives that
-    grow without measure are refused. Whatever fails leaves the directory empty. Raises BadSlug, SlugUnwritable.
+    None: whoever unpacks. setuid and setgid bits of files are dropped; devices and FIFOs, names that lead out and
+    archives that grow without measure are refused; a link may point out, but nothing is written through it. Whatever
+    fails leaves the directory empty. ``name`` is the archive, for people. Raises BadSlug, NoSpace, DiskFull, NoAccess.
     """
-    raise NotImplementedError
+    try:
+        with decompress(stream, old=True) as tar:
+            done = unpack(tar, directory, owner=owner, limits=limits)
+        if done.entries == 0:
+            raise BadSlug(f"{name} holds no slug", why="it is an archive of nothing")
+        _strip_prefix(directory)
+    except BaseException as error:
+        clear(directory)
+        match error:
+            case NotATar():
+                raise BadSlug(f"{name} is no slug", why=str(error)) from error
+            case BadSlug() | NoSpace():
+                raise
+            case PylifeError():
+                raise BadSlug(f"{name} cannot be unpacked", why=str(error)) from error
+            case OSError():
+                raise of_oserror(error, directory) from error
+            case _:
+                raise
+    return done
+
+
+def unpack(tar: BinaryIO, directory: Path, *, owner: tuple[int, int] | None, limits: Limits = READ_LIMITS) -> Extracted:
+    """Unpack an uncompressed archive for the user of a build, whatever it tries: as ``read_slug`` has it.
+
+    On an error what was unpacked so far remains. Raises BadSlug and what ``extract`` raises.
+    """
+
+    def edit(entry: Entry) -> Entry:
+        if entry.kind in _SPECIAL:
+            raise BadSlug(f"The archive holds {printable(entry.name)}, which is a device or FIFO")
+        mode = entry.mode if entry.kind is Kind.DIR else entry.mode & ~0o6000
+        if owner is None:
+            return entry if mode == entry.mode else replace(entry, mode=mode)
+        return replace(entry, mode=mode, uid=owner[0], gid=owner[1])
+
+    ownership = Ownership.SELF if owner is None else Ownership.KEEP
+    return extract(tar, directory, ownership=ownership, whiteouts=Whiteouts.KEEP, limits=limits, edit=edit)
+
+
+def clear(directory: Path) -> None:
+    """Remove everything in a directory, however deep it is."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        tree = Tree(fd)
+        tree.clear(tree.root, None, ())
+        tree.close()
+    finally:
+        os.close(fd)
+
+
+def tree_members(
+    directory: Path,
+    *,
+    mtime: int | None,
+    owner: tuple[int, int],
+    exclude: Collection[str] = (),
+    ignore: Callable[[str, bool], bool] | None = None,
+) -> Iterator[Member]:
+    """What an archive of a build's directory holds: as ``write_slug`` has it, with ``mtime`` None the files' own."""
+    top = os.fsencode(directory)
+    names = {os.fsencode(name) for name in exclude}
+
+    def skip(name: bytes) -> bool:
+        if name.rpartition(b"/")[2] in names:
+            return True
+        if ignore is None:
+            return False
+        with suppress(OSError):  # what went away is told by the walk
+            return ignore(os.fsdecode(name), stat.S_ISDIR(os.lstat(top + b"/" + name).st_mode))
+        return False
+
+    found = walk(directory, prefix=b".", owner=owner, mtime=mtime, xattrs=False, skip=skip)
+    return (member for member in found if member[0].kind not in _SPECIAL)
+
+
+class Tally:
+    """Counts what goes by: ``files`` (all but directories), ``size`` in bytes."""
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.size = 0
+        self._tops: Counter[bytes] = Counter()
+
+    def count(self, members: Iterator[Member]) -> Iterator[Member]:
+        for member in members:
+            entry = member[0]
+            if entry.kind is not Kind.DIR:
+                self.files += 1
+                self.size += entry.size
+                self._tops[entry.name.split(b"/", 2)[1]] += entry.size
+            yield member
+
+    def largest(self) -> str:
+        """The largest of what is at the top, a line for each."""
+        return "\n".join(f"{_short(size):>8} {printable(name)}" for name, size in self._tops.most_common(5))
+
+
+class _Bounded:
+    """Writes through until more than ``limit`` bytes came; then drops what comes."""
+
+    def __init__(self, out: BinaryIO, limit: int) -> None:
+        self._out = out
+        self._left = limit or None
+
+    def write(self, data: bytes) -> int:
+        if self._left is not None:
+            self._left = max(0, self._left - len(data))
+            if self._left == 0:
+                return len(data)
+        self._out.write(data)
+        return len(data)
+
+
+def _strip_prefix(directory: Path) -> None:
+    """Move up what lies in ``app/`` when nothing is beside it. Source: Heroku, Platform API "Slug"."""
+    if os.listdir(directory) != [_HEROKU]:
+        return
+    top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISDIR(os.stat(_HEROKU, dir_fd=top, follow_symlinks=False).st_mode):
+            return
+        away = f".{_HEROKU}-{os.urandom(8).hex()}"  # its content may hold another "app"
+        os.rename(_HEROKU, away, src_dir_fd=top, dst_dir_fd=top)
+        below = os.open(away, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+        try:
+            os.fchmod(below, 0o700)
+            for name in os.listdir(below):
+                _move(name, below, top)
+        finally:
+            os.close(below)
+        os.rmdir(away, dir_fd=top)
+    finally:
+        os.close(top)
+
+
+def _move(name: str, source: int, destination: int) -> None:
+    """Move ``name``; a directory must be writable for that, whatever its mode."""
+    mode = os.stat(name, dir_fd=source, follow_symlinks=False).st_mode
+    frozen = stat.S_ISDIR(mode) and not mode & stat.S_IWUSR
+    if frozen:
+        os.chmod(name, mode | stat.S_IWUSR, dir_fd=source)
+    os.rename(name, name, src_dir_fd=source, dst_dir_fd=destination)
+    if frozen:
+        os.chmod(name, mode, dir_fd=destination)
+
+
+def _short(size: int) -> str:
+    """A size as ``du -h`` has it: 83M, 502.5M, 1G."""
+    for unit, worth in (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
+        if size >= worth:
+            return f"{size / worth:.1f}".removesuffix(".0") + unit
+    return f"{size}B"

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from lifecycle.errors import PylifeError
+from lifecycle.events import Step, step
 from lifecycle.oci.digest import Digest
 from lifecycle.record import dataclass
+from lifecycle.slug.archive import SlugOutputClosed
+from lifecycle.source.errors import SourceNotFound, SourceUnreadable
+from lifecycle.source.fetch import fetch_url, is_url, origin_of, request_target, shown_url
+from lifecycle.source.remote_errors import Offline, RemoteBadAnswer, RemoteCertificate
 from lifecycle.source.remotes import Remotes
+from lifecycle.source.s3 import fetch_s3, object_url, signature
+from lifecycle.store.errors import disk_errors, of_oserror
+from lifecycle.store.partial import Partial, sweep
 from lifecycle.transport.errors import HttpError
 
+if TYPE_CHECKING:
+    from lifecycle.transport.client import Answer, Transport
+
 DIGEST_HEADER = "x-amz-meta-pylife-digest"
-"""Metadata of an object: the sha256 of what it holds, as ``sha256:…``."""
+"""Metadata of an object: the digest of what it holds, as ``sha256:…``."""
+
+_CHUNK = 1 << 20
+_REDIRECTS = frozenset({307, 308})
+_REDIRECT_LIMIT = 5
 
 
 class BadTarget(PylifeError):
@@ -26,19 +44,33 @@ class BadTarget(PylifeError):
 
 
 class NotSent(HttpError):
-    """A server did not take what was put there; what it had before stays."""
+    """A server did not take what was to be put there; what it had before stays."""
 
     code = "slug.not-sent"
     fix = "Try the same with `curl -T FILE URL` to see the server's whole answer."
 
 
 class TargetUnreachable(NotSent):
-    """The server that is to take the slug could not be reached, or the connection kept breaking."""
+    """The server that is to take it could not be reached, or the connection kept breaking."""
 
     code = "slug.target-unreachable"
     fix = "Check the address and your network and proxy settings (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)."
     lost = True
     connected = False
+
+
+_FIXES = {
+    401: "Give a URL that needs no login: one with user and password in it, or a signed one.",
+    403: (
+        "Ask for a new URL, signed for PUT: signed ones end after some minutes. For s3:// check AWS_ACCESS_KEY_ID, "
+        "AWS_SECRET_ACCESS_KEY, AWS_REGION, what they may write, and this host's clock."
+    ),
+    404: "Check the address: the server has no such place (for s3://, no such bucket).",
+    405: "Give a URL that takes PUT: this one does not.",
+    411: "Give a URL that takes PUT with a Content-Length; what answered here is probably not the store itself.",
+    413: "Raise the server's limit of what may be uploaded, or make the slug smaller (.slugignore).",
+    507: "Free some space where the server keeps its files.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +83,7 @@ class StdoutTarget:
 
 @dataclass(frozen=True, slots=True)
 class FileTarget:
-    """A file, replaced in one step."""
+    """A file, replaced in one step; a device or pipe is written to."""
 
     path: Path
 
@@ -61,12 +93,16 @@ class FileTarget:
 
 @dataclass(frozen=True, slots=True)
 class UrlTarget:
-    """A URL that takes PUT. As text it is without credentials and signature."""
+    """A URL that takes PUT. As text it has no credentials and no query, where signatures are."""
 
     url: str
 
     def __str__(self) -> str:
-        raise NotImplementedError
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            return shown_url(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +123,22 @@ def parse_target(text: str) -> Target:
 
     What pods name by BUILDER_STORAGE and a key is ``ObjectTarget(open_storage(environment).address(key))``.
     """
-    raise NotImplementedError
+    if text == "-":
+        return StdoutTarget()
+    if is_url(text):
+        return UrlTarget(text)
+    scheme, separator, rest = text.partition("://")
+    if scheme == "s3" and separator:
+        bucket, _, key = rest.partition("/")
+        if not bucket or not key.strip("/"):
+            raise BadTarget(f"{text!r} names no object", fix="Write s3://BUCKET/PATH/slug.tgz.")
+        return ObjectTarget(text)
+    if separator and scheme != "file":
+        raise BadTarget(f"Nothing can be sent to {shown_url(text)}", why=f"{scheme}:// is not a known kind of place")
+    path = Path(unquote(rest.removeprefix("localhost")) if separator else text).expanduser()
+    if not str(text).strip() or path.is_dir():
+        raise BadTarget(f"{text!r} names no file", why="it is a directory" if text.strip() else "it is empty")
+    return FileTarget(path)
 
 
 def send(
@@ -95,10 +146,33 @@ def send(
 ) -> None:
     """Put the bytes of ``file`` there, whole or not at all (save on standard output).
 
-    ``what`` is what the file is, in errors. Passing troubles are tried again. Raises NotSent, SlugUnwritable,
-    SlugOutputClosed, Offline, BadUrl and the transport's RemoteCertificate.
+    ``what`` is what the file is, in errors. Passing troubles are tried again. Raises NotSent, SlugOutputClosed,
+    DiskFull, NoAccess, Offline, BadUrl and the transport's RemoteCertificate.
     """
-    raise NotImplementedError
+    match target:
+        case StdoutTarget():
+            if stdout is None:
+                raise BadTarget("There is no standard output to write to")
+            with disk_errors(file), open(file, "rb") as source:
+                _pour(source, stdout, "standard output")
+        case FileTarget(path):
+            _send_to_file(file, path)
+        case UrlTarget(url):
+            address, authorization = request_target(url, remotes)
+            private = {"authorization": authorization} if authorization else {}
+            origin = origin_of(address)
+            _put(file, address, lambda to: private if origin_of(to) == origin else {}, str(target), remotes, what)
+        case ObjectTarget(address):
+            url = object_url(address, remotes.environment)
+            with open(file, "rb") as source:
+                digest = Digest.of_stream(source)
+            noted = {DIGEST_HEADER: str(digest)}
+
+            def sign(to: str) -> dict[str, str]:
+                signed = signature(to, remotes.environment, time.time(), method="PUT", payload=digest.hex, extra=noted)
+                return {**noted, **signed}
+
+            _put(file, url, sign, address, remotes, what)
 
 
 def is_current(target: Target, digest: Digest, remotes: Remotes) -> bool:
@@ -107,7 +181,26 @@ def is_current(target: Target, digest: Digest, remotes: Remotes) -> bool:
     A file is read; an object is asked (HEAD) for the digest that ``send`` noted on it. Of a URL it cannot be known.
     A target that cannot be asked is not current.
     """
-    raise NotImplementedError
+    match target:
+        case FileTarget(path):
+            try:
+                with open(path, "rb") as file:
+                    return path.is_file() and Digest.of_stream(file) == digest
+            except OSError:
+                return False
+        case ObjectTarget(address) if not remotes.offline:
+            url = object_url(address, remotes.environment)
+            try:
+                with _transport(remotes) as transport:
+                    answer = transport.send(
+                        "HEAD", url, signature(url, remotes.environment, time.time(), method="HEAD")
+                    )
+                    with answer:
+                        return answer.status == 200 and answer.header(DIGEST_HEADER) == str(digest)
+            except HttpError:
+                return False
+        case _:
+            return False
 
 
 @contextmanager
@@ -116,5 +209,139 @@ def fetch_slug(place: str, remotes: Remotes, stdin: BinaryIO | None = None) -> I
 
     Raises SourceNotFound, SourceUnreadable, BadTarget and what ``fetch_url`` raises.
     """
-    raise NotImplementedError
-    yield
+    fix = "Give - for standard input, a file, an http(s) URL, or s3://bucket/key."
+    match parse_target(place):
+        case StdoutTarget():
+            if stdin is None:
+                raise SourceNotFound("There is no archive on standard input", why="standard input is not open", fix=fix)
+            yield stdin
+            return
+        case FileTarget(path):
+            pass
+        case UrlTarget(url):
+            path = fetch_url(url, remotes).path
+        case ObjectTarget(address):
+            path = fetch_s3(address, remotes).path
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below; errors of whoever reads are theirs
+    except FileNotFoundError as error:
+        raise SourceNotFound(f"There is no archive at {place}", why=error.strerror, fix=fix) from error
+    except OSError as error:
+        raise SourceUnreadable(f"{place} cannot be read", why=error.strerror, fix=fix) from error
+    with file:
+        yield file
+
+
+# -- files and pipes ---------------------------------------------------------------------------------------------
+
+
+def _send_to_file(file: Path, path: Path) -> None:
+    with disk_errors(path):
+        path = path.resolve()  # a link stays what it is
+        if path.exists() and not path.is_file():
+            with open(file, "rb") as source, open(path, "wb", buffering=0) as out:
+                _pour(source, out, str(path))
+            return
+    sweep(path.parent)
+    with Partial(path.parent) as partial:
+        with disk_errors(file), open(file, "rb") as source:
+            while data := source.read(_CHUNK):
+                partial.write(data)
+        partial.keep(path)
+
+
+def _pour(source: BinaryIO, out: BinaryIO, name: str) -> None:
+    """Copy all of it; past the buffer, which would be tried again when Python ends, after a failure was told."""
+    try:
+        out.flush()
+        raw = getattr(out, "raw", out)
+        while data := source.read(_CHUNK):
+            view = memoryview(data)
+            while view:
+                view = view[raw.write(view) or 0 :]
+    except BrokenPipeError as error:
+        raise SlugOutputClosed(f"{name} was not read to its end") from error
+    except OSError as error:
+        raise of_oserror(error, Path(name)) from error
+
+
+# -- HTTP --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _transport(remotes: Remotes) -> Iterator[Transport[HttpError]]:
+    from lifecycle.transport.client import Transport
+    from lifecycle.transport.errors import Faults
+    from lifecycle.transport.settings import TransportSettings
+
+    faults: Faults[HttpError] = Faults(TargetUnreachable, RemoteCertificate, RemoteBadAnswer, _error_of_answer)
+    transport = Transport(remotes.settings or TransportSettings(), faults)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+def _put(
+    file: Path, url: str, headers: Callable[[str], dict[str, str]], shown: str, remotes: Remotes, what: str
+) -> None:
+    """Send ``file`` to ``url`` by PUT; ``headers`` gives those to send to an address, asked for each try."""
+    from lifecycle.transport.retry import Patience, send_patiently
+    from lifecycle.transport.settings import TransportSettings
+
+    text = f"{what} cannot be sent to {shown}"
+    if remotes.offline:
+        raise Offline(text, why="the network may not be used")
+    size = file.stat().st_size
+    patience = Patience(remotes.settings or TransportSettings(), remotes.sink)
+
+    def attempt() -> Answer[HttpError]:
+        to = url
+        for _ in range(_REDIRECT_LIMIT + 1):
+            given = {**headers(to), "content-length": str(size)}
+            answer = transport.send("PUT", to, given, _chunks(file, size, told) if size else b"")
+            location = answer.header("location")
+            if answer.status not in _REDIRECTS or not location:
+                return answer
+            answer.drain()
+            to = urljoin(to, location)
+            if not is_url(to):
+                raise RemoteBadAnswer(f"{shown} redirects to something that is not HTTP", **answer.place)
+        raise RemoteBadAnswer(f"{shown} redirects without end", **answer.place)
+
+    with _transport(remotes) as transport, step(remotes.sink, f"send/{shown}", f"Send {shown}") as told:
+        try:
+            with send_patiently(attempt, patience, text) as answer:
+                if not 200 <= answer.status < 300:
+                    raise answer.error(text)
+                answer.drain()
+        except HttpError as error:
+            error.what, error.where = text, None  # the address is in the sentence; a query is nobody's business
+            raise
+
+
+def _chunks(file: Path, size: int, told: Step) -> Iterator[bytes]:
+    with open(file, "rb") as source:
+        done = 0
+        while data := source.read(_CHUNK):
+            yield data
+            done += len(data)
+            told.progress(done, size)
+
+
+def _error_of_answer(
+    what: str, *, method: str, url: str, status: int, content_type: str | None, body: bytes
+) -> NotSent:
+    """The error for an answer with a failing status, with what the server says of it."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    said = _message(body)
+    why = f"{host} answered with HTTP {status}{f' ({said})' if said else ''}"
+    fix = _FIXES.get(status, "The fault is on the server's side: try again later." if status >= 500 else None)
+    return NotSent(what, why=why, fix=fix, method=method, url=url, status=status)
+
+
+def _message(body: bytes) -> str:
+    """What an object store's error says, ``Code: Message``; empty when the answer is not of that form."""
+    found = (re.search(rb"<%b>([^<]{1,300})</%b>" % (name, name), body) for name in (b"Code", b"Message"))
+    texts = (match[1].decode(errors="replace") for match in found if match)
+    return "".join(c for c in ": ".join(texts) if c.isprintable())

@@ -84,7 +84,7 @@ def fetch_url(
     HTTP_AUTH_TOKEN_<host>, or user and password in the URL) and ``headers`` go to the URL's own host only. Raises
     BadUrl, Offline, ChecksumMismatch, DownloadTooLarge, RemoteError.
     """
-    target, authorization = _target(url, remotes)
+    target, authorization = request_target(url, remotes)
     private = {**(headers or {}), **({"authorization": authorization} if authorization else {})}
     home = remotes.cache / "http"
     note = _Note.read(home / "urls" / f"{hashlib.sha256(target.encode()).hexdigest()}.json", home)
@@ -94,7 +94,7 @@ def fetch_url(
             os.utime(path)
             modified = note.last_modified if note.digest == checksum else None
             return Fetched(path, checksum, path.stat().st_size, modified, url_name(url), reused=True)
-    shown = _shown(target)
+    shown = shown_url(target)
     if remotes.offline:
         raise Offline(f"{shown} cannot be fetched", why="the network may not be used")
     with step(remotes.sink, f"fetch/{hashlib.sha256(target.encode()).hexdigest()[:16]}", f"Fetch {shown}") as told:
@@ -110,17 +110,17 @@ def fetch_url(
     return Fetched(path, note.digest, note.size, note.last_modified, url_name(url), reused=note.fresh)
 
 
-def _target(url: str, remotes: Remotes) -> tuple[str, str | None]:
-    """The address without credentials and fragment, and what to send as Authorization."""
+def request_target(url: str, remotes: Remotes) -> tuple[str, str | None]:
+    """The address without credentials and fragment, and what to send as Authorization. Raises BadUrl."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise BadUrl(f"{_shown(url)!r} is no address", why=str(error)) from error
+        raise BadUrl(f"{shown_url(url)!r} is no address", why=str(error)) from error
     if not is_url(url):
-        raise BadUrl(f"{_shown(url)!r} cannot be fetched", why="it does not begin with http:// or https://")
+        raise BadUrl(f"{shown_url(url)!r} cannot be fetched", why="it does not begin with http:// or https://")
     if not host or re.search(r"[\x00-\x20\x7f]", url):
-        raise BadUrl(f"{_shown(url)!r} is no address", why="it names no host" if not host else "it holds a space")
+        raise BadUrl(f"{shown_url(url)!r} is no address", why="it names no host" if not host else "it holds a space")
     name = f"[{host}]" if ":" in host else host
     netloc = f"{name}:{port}" if port else name
     header = None
@@ -135,7 +135,8 @@ def _target(url: str, remotes: Remotes) -> tuple[str, str | None]:
     return urlunsplit((parts.scheme.lower(), netloc, parts.path or "/", parts.query, "")), header
 
 
-def _shown(url: str) -> str:
+def shown_url(url: str) -> str:
+    """``url`` for people: without user information and the values of its query."""
     from lifecycle.transport.errors import redact
 
     with suppress(ValueError):
@@ -272,7 +273,7 @@ class _Download:
         url = self.url
         for _ in range(_REDIRECT_LIMIT + 1):
             sent = dict(headers)
-            if _origin(url) == _origin(self.url):
+            if origin_of(url) == origin_of(self.url):
                 sent |= self.private
             answer = transport.send("GET", url, sent)
             location = answer.header("location")
@@ -346,6 +347,7 @@ def _size(answer: Answer[RemoteError], begun: int) -> int | None:
     return begun + int(length) if length.isdigit() else None
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def origin_of(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: credentials for one origin are not for another."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
