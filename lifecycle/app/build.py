@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lifecycle.buildpack.target import BaseTarget
     from lifecycle.phases.create import Created
     from lifecycle.phases.detect import Detected
+    from lifecycle.phases.export import Exported
 
 _KEY = "build "
 
@@ -75,11 +76,11 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What a build came to: the image, where it was put, and what every phase did (None: nothing had to run)."""
+    """What a build came to: the image, where it was put, and what was exported (None: nothing had to run)."""
 
     image: Image
     sent: tuple[Sent, ...]
-    created: Created | None
+    exported: Exported | None
 
     @property
     def name(self) -> str:
@@ -97,13 +98,14 @@ def build(request: BuildRequest, ports: Ports) -> BuildResult:
     destinations = Destinations.of((request.image, *request.tags), request.push)
     push = destinations.pushed
     with ports.store.hold():
-        image, created = _find_unchanged(request, place, push, ports), None
+        image, exported = _find_unchanged(request, place, push, ports), None
         if image is None:
-            image, created = _build_anew(request, place, push, ports)
+            exported = _build_anew(request, place, push, ports).exported
+            image = exported.image
         else:
             ports.sink.emit(Message("Nothing changed since the last build: no buildpack needs to run."))
         sent = destinations.receive(image, ports)
-    return BuildResult(image, sent, created)
+    return BuildResult(image, sent, exported)
 
 
 def _find_unchanged(request: BuildRequest, place: Place, push: Sequence[RegistryPlace], ports: Ports) -> Image | None:
@@ -130,9 +132,7 @@ def _find_unchanged(request: BuildRequest, place: Place, push: Sequence[Registry
     return previous if key and memo.get(key) == str(previous.digest) else None
 
 
-def _build_anew(
-    request: BuildRequest, place: Place, push: Sequence[RegistryPlace], ports: Ports
-) -> tuple[Image, Created]:
+def _build_anew(request: BuildRequest, place: Place, push: Sequence[RegistryPlace], ports: Ports) -> Created:
     """Open the engine and run the phases."""
     from lifecycle.app.engine import open_engine, scratch
     from lifecycle.app.shared_cache import open_shared
@@ -174,7 +174,7 @@ def _build_anew(
                 lifecycle_version=builder.config.labels.get("io.buildpacks.lifecycle.version", ""),
             )
             inputs = _inputs(request.detect, source, builder, analyzed.target, project, chosen, engine, downloads)
-            created = create(
+            return create(
                 inputs,
                 options,
                 analyzed,
@@ -182,7 +182,6 @@ def _build_anew(
                 engine,
                 lambda content: _key(request, content, builder, run_image, chosen, inputs.env),
             )
-    return created.exported.image, created
 
 
 def _key(

@@ -32,6 +32,8 @@ class Session:
     def __init__(self) -> None:
         self.renderer: Renderer = default_renderer()
         self.verbose = False
+        self.quiet = False
+        self.progress = "auto"
         self._flags: dict[str, object] = {}
         self._settings: Settings | None = None
         self._ports: Ports | None = None
@@ -42,7 +44,8 @@ class Session:
         self._flags = flags
         if progress is None and not quiet:
             progress = self.settings.progress.value
-        self.renderer = choose(progress or "auto", quiet=quiet, verbose=verbose)
+        self.quiet, self.progress = quiet, progress or "auto"
+        self.renderer = choose(self.progress, quiet=quiet, verbose=verbose)
 
     @property
     def settings(self) -> Settings:

@@ -65,6 +65,14 @@ BUILDPACK_ONLY: Mapping[str, str] = {
 }
 """Parameters that mean something only for buildpacks."""
 
+NOT_FOR_SLUGS: Mapping[str, str] = {
+    "descriptor": "--descriptor",
+    "bindings": "--binding",
+    "cache_namespace": "--cache-namespace",
+    "sbom_output_dir": "--sbom-output-dir",
+}
+"""Parameters of buildpack builds that classic buildpacks know nothing of."""
+
 _FIXES = {
     "env": "A Dockerfile gets its variables from ARG: use --build-arg NAME=VALUE.",
     "env_file": "A Dockerfile gets its variables from ARG: use --build-arg-file FILE.",
@@ -149,17 +157,21 @@ def dockerfile_options(function: F) -> F:
     return function
 
 
-def check_mode(context: click.Context, *, dockerfile: bool) -> None:
-    """Refuse options of the other kind of build; raises UsageError."""
-    wrong = BUILDPACK_ONLY if dockerfile else DOCKERFILE_ONLY
+def check_mode(context: click.Context, *, dockerfile: bool, slug: bool) -> None:
+    """Refuse options of another kind of build; raises UsageError."""
+    if dockerfile and slug:
+        raise UsageError("--slug and --dockerfile are two kinds of build", fix="Give one of them.")
+    kind, wrong = ("--dockerfile", BUILDPACK_ONLY) if dockerfile else ("", DOCKERFILE_ONLY)
+    if slug:
+        kind, wrong = "--slug", {**DOCKERFILE_ONLY, **NOT_FOR_SLUGS}
     for name, spelled in wrong.items():
         source = context.get_parameter_source(name)
         if source is None or source in (click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP):
             continue
-        if dockerfile:
+        if kind:
             raise UsageError(
-                f"{spelled} is for buildpacks and means nothing with --dockerfile",
-                fix=_FIXES.get(name, f"Leave {spelled} out, or build without --dockerfile."),
+                f"{spelled} means nothing with {kind}",
+                fix=_FIXES.get(name, "") if dockerfile and name in _FIXES else f"Leave {spelled} out, or {kind}.",
             )
         raise UsageError(
             f"{spelled} means something only with --dockerfile", fix="Add --dockerfile FILE, for example -f Dockerfile."

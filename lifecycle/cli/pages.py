@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import lifecycle
+from lifecycle.builder.share import shared
 from lifecycle.cli.text import suggestion
 from lifecycle.errors import PylifeError
 
@@ -15,13 +15,6 @@ class UnknownCode(PylifeError):
     code = "explain.unknown-code"
     exit_code = 2
     fix = "`pylife explain` lists the codes."
-
-
-def folder(kind: str) -> Path:
-    """Where the pages of ``errors`` or ``checks`` are."""
-    package = Path(lifecycle.__file__).parent
-    installed = package / "share" / kind
-    return installed if installed.is_dir() else package.parent / "docs" / kind
 
 
 def titles() -> dict[str, str]:
@@ -38,7 +31,7 @@ def page(code: str) -> str:
 
 
 def _pages() -> dict[str, Path]:
-    return {path.stem: path for kind in ("errors", "checks") for path in sorted(folder(kind).glob("*.md"))}
+    return {path.stem: path for kind in ("errors", "checks") for path in sorted(shared(kind).glob("*.md"))}
 
 
 def _title(path: Path) -> str:

@@ -24,6 +24,7 @@ class Row:
 
 ROWS = (
     Row("build", "Make images", "Build an image from source code with buildpacks."),
+    Row("slug", "Make images", "Build and run slugs with Heroku-classic buildpacks."),
     Row("detect", "Make images", "Show which buildpacks match an app, and why."),
     Row("rebase", "Make images", "Put a new run image under an app image, without a build."),
     Row("stack", "Make images", "Make and look at build and run images."),

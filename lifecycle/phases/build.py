@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lifecycle.buildpack.api import Api
 from lifecycle.buildpack.descriptor import GroupElement
 from lifecycle.buildpack.execute import Context, Runner, build_one
 from lifecycle.buildpack.launch import LaunchMetadata, merge_launches, parse_store_toml
@@ -18,6 +19,7 @@ from lifecycle.buildpack.metadata import BuildMetadata
 from lifecycle.buildpack.order import Lookup
 from lifecycle.buildpack.plan import Plan
 from lifecycle.buildpack.sbom import SbomFile, place_sboms, remove_sboms, write_legacy_sboms
+from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.events import Message, Sink, step
 
 
@@ -53,7 +55,7 @@ def build(
     place_sboms(root, sboms)
     bom = [entry for item in done for entry in item.launch.bom]
     write_legacy_sboms(root, context.layers_dir, bom, [entry for item in done for entry in item.build_bom])
-    _write_metadata(group, launch, context)
+    write_metadata(group, launch, root, context.layers_dir, context.platform_api, context.owner)
     return Built(
         tuple(group),
         tuple(item.layers for item in done),
@@ -63,12 +65,18 @@ def build(
     )
 
 
-def _write_metadata(group: Sequence[GroupElement], launch: LaunchMetadata, context: Context) -> None:
+def write_metadata(
+    group: Sequence[GroupElement],
+    launch: LaunchMetadata,
+    root: BuildRoot,
+    layers_dir: str,
+    platform_api: Api,
+    owner: tuple[int, int] | None,
+) -> None:
     """Write ``<layers>/config/metadata.toml``, which the launcher reads in the app image."""
     metadata = BuildMetadata(tuple(group), (), launch)
-    directory = f"{context.layers_dir}/config"
-    context.root.make_dirs(directory, owner=context.owner)
-    context.root.write(f"{directory}/metadata.toml", metadata.to_toml(context.platform_api), owner=context.owner)
+    root.make_dirs(f"{layers_dir}/config", owner=owner)
+    root.write(f"{layers_dir}/config/metadata.toml", metadata.to_toml(platform_api), owner=owner)
 
 
 def _store(element: GroupElement, context: Context) -> Mapping[str, Any] | None:

@@ -40,7 +40,7 @@ from lifecycle.slug.moments import (
     Warned,
 )
 from lifecycle.slug.pipeline import Compiled, SlugInputs, compile_slug
-from lifecycle.slug.release import render_types_yaml
+from lifecycle.slug.procfile import render_types_yaml
 from lifecycle.slug.selection import Selection, choose
 from lifecycle.slug.transfer import Target, is_current, send
 from lifecycle.source.context import Context, open_context
@@ -105,22 +105,28 @@ def build_slug(request: SlugRequest, site: Site, ports: Ports, journal: Journal)
     When anything fails, the targets and the stored cache are what they were. The journal is told why.
     """
     telling = _Telling(journal)
-    try:
-        with scratch(ports) as work, ExitStack() as held:
-            with telling.step("setup"):
-                inputs, restored = _set_up(request, site, telling, work, held)
-            compiled = compile_slug(inputs, site.root, site.runner, site.paths, site.owner.chown, telling)
-            with telling.step("export"):
-                slug = _pack(request, site, work / "slug.tgz", telling)
-            with telling.step("finish"):
-                sent = _send(request, compiled, slug, work, telling)
-                cache = _keep_cache(request, site, restored, telling)
-    except BaseException as error:
-        why = str(error) if isinstance(error, PylifeError) else "it was interrupted"
-        telling.tell(Ended(False, telling.seconds, why, telling.at))
-        raise
-    telling.tell(Ended(True, telling.seconds))
+    with _told(telling), scratch(ports) as work, ExitStack() as held:
+        with telling.step("setup"):
+            inputs, restored = _set_up(request, site, telling, work, held)
+        compiled = compile_slug(inputs, site.root, site.runner, site.paths, site.owner.chown, telling)
+        with telling.step("export"):
+            slug = _pack(request, site, work / "slug.tgz", telling)
+        with telling.step("finish"):
+            sent = _send(request, compiled, slug, work, telling)
+            cache = _keep_cache(request, site, restored, telling)
     return SlugBuilt(slug, compiled, sent, cache, telling.seconds)
+
+
+def compile_app(request: SlugRequest, site: Site, ports: Ports, journal: Journal) -> Compiled:
+    """Build the app and leave it at its place at ``site``; the cache is stored when it changed, nothing is sent."""
+    telling = _Telling(journal)
+    with _told(telling), scratch(ports) as work, ExitStack() as held:
+        with telling.step("setup"):
+            inputs, restored = _set_up(request, site, telling, work, held)
+        compiled = compile_slug(inputs, site.root, site.runner, site.paths, site.owner.chown, telling)
+        with telling.step("finish"):
+            _keep_cache(request, site, restored, telling)
+    return compiled
 
 
 def prepare(request: SlugRequest, site: Site, telling: Journal, work: Path, held: ExitStack) -> SlugInputs:
@@ -213,7 +219,7 @@ def _send(request: SlugRequest, compiled: Compiled, slug: Slug, work: Path, jour
         sent.append(str(target))
     if request.types is not None:
         file = work / "Procfile"
-        file.write_bytes(render_types_yaml(compiled.types.commands))
+        file.write_bytes(render_types_yaml(compiled.types.uploaded))
         send(file, request.types, request.remotes, what="The list of process types")
     return tuple(sent)
 
@@ -225,6 +231,18 @@ def _keep_cache(request: SlugRequest, site: Site, restored: Restored, journal: J
     checked = keep(request.cache, site.host(site.paths.cache), restored)
     journal.tell(checked)
     return checked.state
+
+
+@contextmanager
+def _told(telling: _Telling) -> Iterator[None]:
+    """Tell how the block ended."""
+    try:
+        yield
+    except BaseException as error:
+        why = str(error) if isinstance(error, PylifeError) else "it was interrupted"
+        telling.tell(Ended(False, telling.seconds, why, telling.at))
+        raise
+    telling.tell(Ended(True, telling.seconds))
 
 
 class _Telling:

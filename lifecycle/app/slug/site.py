@@ -22,6 +22,7 @@ from lifecycle.phases.layout import Owner
 from lifecycle.phases.runner import SandboxRunner
 from lifecycle.record import dataclass
 from lifecycle.slug.direct import DirectRunner
+from lifecycle.slug.environment import process_variables
 from lifecycle.slug.paths import Paths
 from lifecycle.snapshot import Root
 

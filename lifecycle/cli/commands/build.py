@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lifecycle.cli.build_summary import show
 from lifecycle.cli.command import Session, command, registry_flags, setting_flag
 from lifecycle.cli.dockerfile_options import check_mode, dockerfile_options
 from lifecycle.cli.foreign import arguments
@@ -19,13 +20,10 @@ from lifecycle.cli.options import (
     parse_detect,
     parse_pairs,
 )
-from lifecycle.cli.text import duration, size
 from lifecycle.errors import PylifeError, UsageError
-from lifecycle.events import Summary
 
 if TYPE_CHECKING:
-    from lifecycle.app.build import BuildRequest, BuildResult
-    from lifecycle.image.transfer import Transfer
+    from lifecycle.app.build import BuildRequest
 
 
 @command(
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "-t", "--tag", "--destination", "tags", multiple=True, metavar="NAME", help="Another name for it (repeatable)."
 )
+@click.option("--slug", is_flag=True, help="Build with Heroku-classic buildpacks (-b takes a URL or DIR then).")
 @click.option("--push/--no-push", "--publish/--no-publish", "push", default=None, help="Push, or keep it local.")
 @detect_options
 @dockerfile_options
@@ -78,8 +77,12 @@ def build(session: Session, /, **options: object) -> None:
         if here.get_parameter_source("app") is click.core.ParameterSource.COMMANDLINE:
             raise UsageError(f"--app and {options['context']} are both the context", fix="Give it once.")
         options["app"] = options["context"]
-    check_mode(here, dockerfile=bool(options["dockerfiles"]))
-    if options["dockerfiles"]:
+    check_mode(here, dockerfile=bool(options["dockerfiles"]), slug=bool(options["slug"]))
+    if options["slug"]:
+        from lifecycle.cli.slug_build import build_slug_image
+
+        build_slug_image(session, options)
+    elif options["dockerfiles"]:
         from lifecycle.cli.dockerfile_build import build_dockerfile
 
         build_dockerfile(session, options, _creation_time(options["creation_time"], "--creation-time"))
@@ -101,13 +104,7 @@ def _build_with_buildpacks(session: Session, options: dict[str, object]) -> None
     except PylifeError as error:
         error.fix = _with_dockerfile(error, str(options["app"]))
         raise
-    files = {name: options[name] for name in ("report", "digest_file", "metadata_file") if options[name] is not None}
-    if files:
-        from lifecycle.app.report import write_reports
-
-        write_reports(result, **files)  # type: ignore[arg-type]
-    session.renderer.emit(_summary(request, result, time.monotonic() - began))
-    session.print(f"{result.name}@{result.image.digest}")
+    show(session, options, request.image, result, time.monotonic() - began)
 
 
 def _with_dockerfile(error: PylifeError, app: str) -> str:
@@ -128,13 +125,10 @@ def _dockerfile_in(app: str) -> Path | None:
 def _request(session: Session, options: dict[str, object]) -> BuildRequest:
     from lifecycle.app.build import BuildRequest
     from lifecycle.archive import Profile
-    from lifecycle.phases.inputs import EPOCH
 
     cache = options["cache"]
     names = [name for name in (options["image"], *options["tags"]) if name]  # type: ignore[misc]
-    created = _creation_time(options["creation_time"], "--creation-time")
-    if created is None:
-        created = _creation_time(os.environ.get("SOURCE_DATE_EPOCH"), "SOURCE_DATE_EPOCH")
+    created = creation_time(options)
     if options["no_cache"] and (cache or options["clear_cache"]):
         raise UsageError("--no-cache cannot be combined with --cache or --clear-cache", fix="Drop one of them.")
     return BuildRequest(
@@ -149,10 +143,20 @@ def _request(session: Session, options: dict[str, object]) -> BuildRequest:
         no_cache=bool(options["no_cache"]),
         labels=parse_pairs(options["labels"], "--label"),  # type: ignore[arg-type]
         annotations=parse_pairs(options["annotations"], "--annotation"),  # type: ignore[arg-type]
-        created=EPOCH if created is None else created,
+        created=created,
         profile=Profile.parse(session.settings.compression.value),
         sbom_dir=options["sbom_output_dir"],  # type: ignore[arg-type]
     )
+
+
+def creation_time(options: dict[str, object]) -> int:
+    """The image's time in seconds: as asked for, else SOURCE_DATE_EPOCH, else that of reproducible images."""
+    from lifecycle.phases.inputs import EPOCH
+
+    created = _creation_time(options["creation_time"], "--creation-time")
+    if created is None:
+        created = _creation_time(os.environ.get("SOURCE_DATE_EPOCH"), "SOURCE_DATE_EPOCH")
+    return EPOCH if created is None else created
 
 
 def _creation_time(text: object, where: str) -> int | None:
@@ -164,49 +168,3 @@ def _creation_time(text: object, where: str) -> int | None:
     if not str(text).isdigit() or int(str(text)) > 253402300799:
         raise UsageError(f"{text!r} is not a time", where=where, fix="Give whole seconds since 1970, or now.")
     return int(str(text))
-
-
-def _sent(transfer: Transfer) -> str:
-    there = len(transfer.present) + len(transfer.mounted)
-    return f"{len(transfer.sent)} blobs sent ({size(transfer.bytes_sent)}), {there} there already"
-
-
-def _summary(request: BuildRequest, result: BuildResult, seconds: float) -> Summary:
-    from lifecycle.buildpack.labels import LIFECYCLE_METADATA, own_layers
-    from lifecycle.phases.layout import process_types
-
-    own = own_layers(result.image.config.labels.get(LIFECYCLE_METADATA))
-    new = result.created.exported.new if result.created else ()
-    new_ids = {layer.diff_id for layer in new}
-    reused = [layer for layer in result.image.layers if layer.diff_id in own and layer.diff_id not in new_ids]
-    new_bytes = sum(layer.descriptor.size for layer in new)
-    default = result.image.config.entrypoint[0].rpartition("/")[2]
-    processes = process_types(result.image.config)
-    shown = [f"{name} (default)" if name == default else name for name in processes]
-    rows = [
-        ("image", ", ".join(str(item.place) for item in result.sent if not item.pushed)),
-        ("digest", str(result.image.digest)),
-        ("size", f"{size(result.image.size)} in {len(result.image.layers)} layers"),
-        ("layers", f"{len(new)} new ({size(new_bytes)}), {len(reused)} reused"),
-        ("processes", ", ".join(shown) or "none"),
-    ]
-    rows += [("pushed to", f"{item.place} ({_sent(item.transfer)})") for item in result.sent if item.pushed]
-    rows.append(("took", duration(seconds)))
-    if processes:
-        rows.append(("run it", f"pylife run {result.name} -p 8000"))
-    data: dict[str, object] = {
-        "image": result.name,
-        "digest": str(result.image.digest),
-        "size": result.image.size,
-        "layers": [str(layer.diff_id) for layer in result.image.layers],
-        "new": [str(layer.diff_id) for layer in new],
-        "new_bytes": new_bytes,
-        "reused": [str(layer.diff_id) for layer in reused],
-        "unchanged": result.created is None,
-        "pushed": [str(item.place) for item in result.sent if item.pushed],
-        "bytes_sent": sum(item.transfer.bytes_sent for item in result.sent if item.pushed),
-        "processes": processes,
-        "default_process": default if default in processes else None,
-        "seconds": round(seconds, 3),
-    }
-    return Summary(f"Built {request.image}", tuple(rows), data)

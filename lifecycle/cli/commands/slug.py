@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from lifecycle.cli.build_summary import show
 from lifecycle.cli.command import Group, Session, command, json_flag, registry_flags, setting_flag
 from lifecycle.cli.options import env_options, limit_options, parse_env, parse_memory, parse_volumes
+from lifecycle.cli.slug_build import image_request, journal
 from lifecycle.cli.text import size
 from lifecycle.errors import UsageError
-
-if TYPE_CHECKING:
-    from lifecycle.slug.moments import Journal
 
 _LOGS = ("pylife", "slugbuilder", "slug-pilot", "herokuish")
 
@@ -75,7 +76,7 @@ def build(session: Session, /, **options: Any) -> None:
         memory=parse_memory(options["memory"]),
         timeout=options["timeout"],
     )
-    built = carry_out(order, os.environ, session.ports, lambda log, silent: _journal(session, log, silent))
+    built = carry_out(order, os.environ, session.ports, partial(journal, session))
     if order.on_stdout:
         return
     if options["as_json"]:
@@ -130,6 +131,51 @@ def run(session: Session, /, **options: Any) -> int:
     return run_slug(request, session.ports)
 
 
+@command(
+    name="to-image",
+    examples=[
+        "pylife slug to-image slug.tgz --image demo",
+        "pylife slug to-image https://slugs.example/app.tgz -i localhost:5000/app",
+    ],
+)
+@click.argument("slug_", metavar="SLUG")
+@click.option("--image", "-i", metavar="NAME", help="The image to make; a registry's name is pushed.")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="Another name for it (repeatable).")
+@click.option("--push/--no-push", "push", default=None, help="Push, or keep it local.")
+@click.option("--run-image", metavar="NAME", help="The image to put it on (default: the slugrunner).")
+@click.option("-D", "--default-process", metavar="TYPE", help="The process that the image starts by itself.")
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="Set a label of the image.")
+@click.option("--annotation", "annotations", multiple=True, metavar="K=V", help="Set an annotation of its manifest.")
+@click.option("--creation-time", metavar="now|SECONDS", help="The image's time (default: SOURCE_DATE_EPOCH, or 1980).")
+@registry_flags
+@setting_flag("compression", "isolation")
+def to_image(session: Session, /, **options: Any) -> None:
+    """Put a slug on the slugrunner image: an app image with the slug's processes, which can be rebased."""
+    from lifecycle.app.slug.image import to_image as make
+
+    began = time.monotonic()
+    request = image_request(session, options)
+    result = make(request, options["slug_"], session.ports)
+    none = dict.fromkeys(("report", "digest_file", "metadata_file"))
+    show(session, {**options, **none}, request.image, result, time.monotonic() - began)
+
+
+@command(name="from-image", examples=["pylife slug from-image demo -o slug.tgz", "pylife slug from-image demo > x.tgz"])
+@click.argument("name", metavar="NAME")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="PLACE", help="A file, -, an http URL or s3://….")
+@registry_flags
+@setting_flag("isolation")
+def from_image(session: Session, name: str, outputs: tuple[str, ...]) -> None:
+    """Write the slug that an image was made from."""
+    from lifecycle.app.slug.image import from_image as make
+    from lifecycle.slug.transfer import parse_target
+
+    outputs = outputs or _standard_output()
+    written = make(name, tuple(map(parse_target, outputs)), session.ports)
+    if "-" not in outputs:
+        session.print(f"{written.digest}  {size(written.size)}")
+
+
 def _config_vars(options: dict[str, Any]) -> dict[str, str]:
     """The variables of --env-dir, --env-file and --env, the later ones winning."""
     env: dict[str, str] = {}
@@ -147,15 +193,8 @@ def _standard_output() -> tuple[str, ...]:
     return ("-",)
 
 
-def _journal(session: Session, log: str, on_stdout: bool) -> Journal:
-    """What shows the moments of the build: pylife's own words on stderr, another tool's where it says them."""
-    from lifecycle.slug.profiles import open_journal
-
-    return open_journal(log, session.renderer, on_stdout)
-
-
 slug = Group(
     name="slug",
     help="Build and run apps with Heroku-classic buildpacks.",
-    commands=[build, run],
+    commands=[build, run, to_image, from_image],
 )
