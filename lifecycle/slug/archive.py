@@ -158,18 +158,35 @@ def read_slug(
     archives that grow without measure are refused; a link may point out, but nothing is written through it. Whatever
     fails leaves the directory empty. ``name`` is the archive, for people. Raises BadSlug, NoSpace, DiskFull, NoAccess.
     """
+    done = unpack_archive(stream, directory, name, owner=owner, limits=limits)
+    try:
+        if not os.listdir(directory):
+            raise BadSlug(f"{name} holds no slug", why="nothing is in it")
+        _strip_prefix(directory)
+    except OSError as error:
+        clear(directory)
+        raise of_oserror(error, directory) from error
+    return done
+
+
+def unpack_archive(
+    stream: BinaryIO,
+    directory: Path,
+    name: str,
+    *,
+    owner: tuple[int, int] | None = None,
+    limits: Limits = READ_LIMITS,
+) -> Extracted:
+    """Unpack an archive into an empty directory, as ``read_slug`` does, but whatever it holds."""
     try:
         with decompress(stream, old=True) as tar:
-            done = unpack(tar, directory, owner=owner, limits=limits)
-        if done.entries == 0:
-            raise BadSlug(f"{name} holds no slug", why="it is an archive of nothing")
-        _strip_prefix(directory)
+            return unpack(tar, directory, owner=owner, limits=limits)
     except BaseException as error:
         clear(directory)
         match error:
             case NotATar():
-                raise BadSlug(f"{name} is no slug", why=str(error)) from error
-            case BadSlug() | NoSpace():
+                raise BadSlug(f"{name} is no tar archive", why=str(error)) from error
+            case NoSpace():
                 raise
             case PylifeError():
                 raise BadSlug(f"{name} cannot be unpacked", why=str(error)) from error
@@ -177,7 +194,6 @@ def read_slug(
                 raise of_oserror(error, directory) from error
             case _:
                 raise
-    return done
 
 
 def unpack(tar: BinaryIO, directory: Path, *, owner: tuple[int, int] | None, limits: Limits = READ_LIMITS) -> Extracted:
@@ -212,12 +228,16 @@ def clear(directory: Path) -> None:
 def tree_members(
     directory: Path,
     *,
+    dotted: bool = True,
     mtime: int | None,
     owner: tuple[int, int],
     exclude: Collection[str] = (),
     ignore: Callable[[str, bool], bool] | None = None,
 ) -> Iterator[Member]:
-    """What an archive of a build's directory holds: as ``write_slug`` has it, with ``mtime`` None the files' own."""
+    """What an archive of a build's directory holds: as ``write_slug`` has it, with ``mtime`` None the files' own.
+
+    ``dotted`` names begin with ``./``, as tar has them; those of layers do not.
+    """
     top = os.fsencode(directory)
     names = {os.fsencode(name) for name in exclude}
 
@@ -230,7 +250,7 @@ def tree_members(
             return ignore(os.fsdecode(name), stat.S_ISDIR(os.lstat(top + b"/" + name).st_mode))
         return False
 
-    found = walk(directory, prefix=b".", owner=owner, mtime=mtime, xattrs=False, skip=skip)
+    found = walk(directory, prefix=b"." if dotted else b"", owner=owner, mtime=mtime, xattrs=False, skip=skip)
     return (member for member in found if member[0].kind not in _SPECIAL)
 
 

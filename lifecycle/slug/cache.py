@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from lifecycle.archive import write_tar
+from lifecycle.archive.compress import CompressedSink, Stored
 from lifecycle.errors import PylifeError
+from lifecycle.events import NullSink, Sink
 from lifecycle.record import dataclass
+from lifecycle.slug.archive import clear, tree_members, unpack, unpack_archive
+from lifecycle.slug.fingerprint import fingerprint
 from lifecycle.slug.moments import CacheChecked
-from lifecycle.slug.transfer import Target
+from lifecycle.slug.transfer import FileTarget, ObjectTarget, Target, UrlTarget, fetch_slug, send
+from lifecycle.source.errors import SourceNotFound
+from lifecycle.source.remote_errors import RemoteNotFound
 from lifecycle.source.remotes import Remotes
+from lifecycle.store.errors import disk_errors
+from lifecycle.store.partial import Partial, sweep
 
 if TYPE_CHECKING:
     from lifecycle.image import Place
@@ -18,12 +27,10 @@ if TYPE_CHECKING:
 CACHE_NAME = "cache.tgz"
 """What the cache is called in a folder, and below CACHE_PATH. Source: deis slugbuilder, restore_cache."""
 
+CACHE_LABEL = "io.pylife.slug.cache"
+"""The label of an image that is a cache; its value is the cache's fingerprint."""
 
-class CacheUnwritable(PylifeError):
-    """The archive of the cache could not be made; the old cache stays."""
-
-    code = "slug.cache-unwritable"
-    fix = "Free some space (`pylife gc` removes what no image needs); the next build starts from the old cache."
+_NOBODY = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,73 +48,155 @@ class Restored:
 class CacheStore(Protocol):
     """A place for one app's cache."""
 
+    @property
+    def writable(self) -> bool:
+        """False where a cache can only be read."""
+        ...
+
     def restore(self, directory: Path, *, owner: tuple[int, int] | None = None) -> Restored:
-        """Fill the empty ``directory``; ``owner`` gets the files (None: whoever unpacks). Never fails for what is
-        wrong with the cache or its place: then the directory stays empty and ``why`` is told."""
+        """Fill the empty ``directory``; ``owner`` gets the files (None: whoever unpacks).
+
+        Never fails for what is wrong with the cache or its place: then the directory stays empty, and ``why`` says so.
+        """
         ...
 
     def store(self, directory: Path) -> int:
-        """Put the directory's content in place of the old cache; returns the bytes kept. On failure the old one
-        stays."""
+        """Put the directory's content in place of the old cache, in one step; returns the bytes kept.
+
+        Raises what writing or sending raises; the old cache stays then.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveCache:
-    """A cache in an archive: got from ``source`` (what ``fetch_slug`` takes), put to ``target``. Either may be None.
+    """A cache in an archive: got from ``source`` (what ``fetch_slug`` takes), put to ``target``; either may be none.
 
     ``scratch`` holds the archive while it is sent.
     """
 
-    source: str | None
+    source: str
     target: Target | None
     remotes: Remotes
     scratch: Path
 
+    @property
+    def writable(self) -> bool:
+        return self.target is not None
+
     def restore(self, directory: Path, *, owner: tuple[int, int] | None = None) -> Restored:
-        raise NotImplementedError
+        if not self.source:
+            return Restored(False)
+        try:
+            with fetch_slug(self.source, self.remotes) as archive:
+                unpack_archive(archive, directory, "the cache", owner=owner)
+        except (SourceNotFound, RemoteNotFound):
+            return Restored(False)
+        except PylifeError as error:
+            return Restored(False, str(error))
+        return Restored(True, fingerprint=fingerprint(directory))
 
     def store(self, directory: Path) -> int:
-        raise NotImplementedError
+        match self.target:
+            case None:
+                return 0
+            case FileTarget(path):
+                path = path.resolve()
+                with disk_errors(path.parent):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                sweep(path.parent)
+                with Partial(path.parent) as partial:
+                    size = _write(directory, partial).size
+                    partial.keep(path)
+                return size
+            case target:
+                with disk_errors(self.scratch):
+                    self.scratch.mkdir(parents=True, exist_ok=True)
+                sweep(self.scratch)
+                with Partial(self.scratch) as partial:
+                    size = _write(directory, partial).size
+                    with disk_errors(self.scratch):
+                        partial.file.flush()
+                    send(partial.path, target, self.remotes, what="The cache")
+                return size
 
 
 @dataclass(frozen=True, slots=True)
 class ImageCache:
-    """A cache in an OCI image of one layer, in the local store or a registry."""
+    """A cache in an OCI image of one layer: in the local store, a registry, a layout."""
 
     place: Place
     ports: Ports
+    sink: Sink = NullSink()
+
+    @property
+    def writable(self) -> bool:
+        return True
 
     def restore(self, directory: Path, *, owner: tuple[int, int] | None = None) -> Restored:
-        raise NotImplementedError
+        from lifecycle.image import load_image
+        from lifecycle.image.errors import ImageNotFound
+        from lifecycle.registry.errors import NotFound
+
+        try:
+            image = load_image(self.place, self.ports)
+            if CACHE_LABEL not in image.config.labels or len(image.layers) != 1:
+                return Restored(False, f"{self.place} is an image, but none that holds a cache")
+            with image.layers[0].uncompressed() as tar:
+                unpack(tar, directory, owner=owner)
+        except (ImageNotFound, NotFound):
+            return Restored(False)
+        except PylifeError as error:
+            clear(directory)
+            path: Path | None = getattr(self.place, "path", None)
+            return Restored(False, "" if path is not None and not path.exists() else str(error))
+        return Restored(True, fingerprint=fingerprint(directory))
 
     def store(self, directory: Path) -> int:
-        raise NotImplementedError
+        from lifecycle.image import Image, append, save, with_labels, write_layer
+        from lifecycle.oci import History, ImageConfig, Platform
+
+        with self.ports.store.hold():
+            members = tree_members(directory, dotted=False, mtime=None, owner=_NOBODY)
+            layer = write_layer(members, self.ports.store, profile=self.ports.profile)
+            empty = Image(ImageConfig.empty(Platform.host()), ())
+            image = append(empty, [(layer, History(created_by="pylife slug build: cache"))])
+            save(with_labels(image, {CACHE_LABEL: fingerprint(directory)}), self.place, self.ports, self.sink)
+        return layer.descriptor.size
 
 
 def folder_cache(folder: Path, remotes: Remotes) -> ArchiveCache:
-    """A cache in ``folder`` (made if missing), as the file cache.tgz."""
-    raise NotImplementedError
+    """A cache in ``folder`` (made when it is stored), as the file cache.tgz."""
+    path = folder.absolute() / CACHE_NAME
+    return ArchiveCache(str(path), FileTarget(path), remotes, folder)
 
 
 def object_cache(address: str, remotes: Remotes, scratch: Path) -> ArchiveCache:
     """A cache in an object, ``s3://bucket/key``."""
-    raise NotImplementedError
+    return ArchiveCache(address, ObjectTarget(address), remotes, scratch)
 
 
 def url_cache(get_url: str, put_url: str, remotes: Remotes, scratch: Path) -> ArchiveCache:
-    """A cache behind a pair of URLs, either of them empty when there is none."""
-    raise NotImplementedError
+    """A cache behind a pair of URLs (CACHE_GET_URL, CACHE_SET_URL), either of them empty where there is none."""
+    return ArchiveCache(get_url, UrlTarget(put_url) if put_url else None, remotes, scratch)
 
 
-def keep(store: CacheStore, directory: Path, restored: Restored) -> CacheChecked:
-    """Store the cache if a build changed it; says what became of it."""
-    raise NotImplementedError
+def keep(cache: CacheStore, directory: Path, restored: Restored) -> CacheChecked:
+    """Store the cache if the build changed it, and say what became of it.
 
-
-def fingerprint(directory: Path) -> str:
-    """The sha256 (hex) of what is in a directory: paths, kinds, modes, link targets and contents.
-
-    Times and owners do not count, nor the directory's own mode; empty for a directory without any file.
+    A directory without files does not replace a cache; one that cannot be stored counts as unchanged. Raises what
+    ``store`` raises: the old cache stays then, and the build need not fail for it.
     """
-    raise NotImplementedError
+    now = fingerprint(directory)
+    if not now:
+        return CacheChecked("empty")
+    if not cache.writable or (restored.found and now == restored.fingerprint):
+        return CacheChecked("unchanged")
+    return CacheChecked("stored", cache.store(directory))
+
+
+def _write(directory: Path, out: Partial) -> Stored:
+    """The archive of a cache: files keep their times, which tools look at, and belong to nobody."""
+    with CompressedSink(out) as sink:
+        write_tar(tree_members(directory, mtime=None, owner=_NOBODY), sink)
+        return sink.close()
