@@ -96,7 +96,7 @@ def _walk(directory: Path, ignore: SlugIgnore, *, remove: bool) -> int:
         while waiting:
             path, ignored = waiting.pop()
             here = tree.open(path)
-            for name in os.listdir(here.fd):
+            for name in map(os.fsencode, os.listdir(here.fd)):
                 below = path + b"/" + name if path else name
                 is_dir = stat.S_ISDIR(os.stat(name, dir_fd=here.fd, follow_symlinks=False).st_mode)
                 named = not ignored and ignore.rules.verdict(os.fsdecode(below), is_dir) is True

@@ -1,24 +1,21 @@
 """The Procfile: one ``type: command`` a line, read as each tool that knows it does.
 
-The tools differ in what they take, overlook and refuse; ``DIALECTS`` has those differences. ``heroku`` is the default:
-Heroku's format, but what Heroku passes over in silence and nobody can mean is refused or warned of. In every dialect a
-carriage return at a line's end is no part of the command, an entry without a command is none, and bytes that are not
-UTF-8 text are refused.
+``heroku`` is the default dialect: Heroku's format, but what Heroku passes over in silence and nobody can mean is
+refused or warned of. In every dialect a carriage return at a line's end is no part of the command, an entry without a
+command is none, and bytes that are not UTF-8 text are refused.
 
-Source: Heroku's Dev Center, "The Procfile"; the sources of deis slugbuilder (procfile), herokuish (procfile.bash),
-dokku (procfile-util), piku (piku.py), heroku/procfile (SPEC.md); BlueKing reads it as YAML.
+Source: Heroku's Dev Center, "The Procfile".
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
-
-Dialect = Literal["heroku", "slugbuilder", "slug-pilot", "herokuish", "dokku", "piku", "cnb"]
+from lifecycle.slug.dialects import DIALECTS, Dialect, Rules
 
 _MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
@@ -101,48 +98,6 @@ class Procfile:
         return self.commands.get(type)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a tool does with a Procfile.
-
-    ``strict``: a line that is no entry is refused; else it is overlooked with a warning. ``twice``: what becomes of a
-    second line of a type. ``name`` and ``longest``: types that are taken. ``corrects``: upper case and ``_`` become
-    what ``name`` takes. ``separator`` ends the type. ``inline``: a comment may follow a command. ``bom``: whether a
-    byte order mark at the start is overlooked. ``empty``: whether a file that names nothing is taken.
-    """
-
-    strict: bool
-    twice: Literal["refuse", "first", "last"]
-    name: re.Pattern[str] | None = None
-    longest: int = 0
-    corrects: bool = False
-    separator: str = ":"
-    comments: tuple[str, ...] = ("#",)
-    inline: bool = False
-    bom: bool = True
-    empty: bool = True
-    yaml: bool = False
-    trumps: Mapping[str, str] | None = None
-
-
-_WORD = re.compile(r"[A-Za-z0-9_-]+")
-_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
-_PLATFORM = re.compile(r"[a-z0-9][-a-z0-9]*")
-_WSGI = {"wsgi": "web", "jwsgi": "web", "rwsgi": "web"}
-
-DIALECTS: Mapping[Dialect, Rules] = {
-    "heroku": Rules(strict=True, twice="refuse", name=_WORD),
-    "slugbuilder": Rules(strict=False, twice="last", separator=": "),
-    "slug-pilot": Rules(strict=True, twice="last", name=_PLATFORM, longest=12, empty=False, yaml=True),
-    "herokuish": Rules(strict=False, twice="first"),
-    "dokku": Rules(
-        strict=True, twice="refuse", name=_WORD, longest=63, comments=("#", "//"), inline=True, bom=False, empty=False
-    ),
-    "piku": Rules(strict=False, twice="last", trumps=_WSGI),
-    "cnb": Rules(strict=True, twice="last", name=_LABEL, longest=63, corrects=True, bom=False),
-}
-
-
 def parse_procfile(raw: bytes, dialect: Dialect = "heroku", file: str = "Procfile") -> Procfile:
     """The processes in ``raw``; ``file`` names it in messages. Raises BadProcfile where that tool refuses the file."""
     reading = _Reading(DIALECTS[dialect], file, dialect)
@@ -172,7 +127,8 @@ class _Reading:
                 self._refuse(NoProcess, "The Procfile names no process", 0)
             self.warnings.append(f"{self.file} names no process.")
         for type, trumped in (self.rules.trumps or {}).items():
-            if type in self.entries and self.entries.pop(trumped, None):
+            if type in self.entries and trumped in self.entries:
+                del self.entries[trumped]
                 self.warnings.append(f"{self.file} has both {type} and {trumped}: {trumped} is left out.")
         ordered = sorted(self.entries.values(), key=lambda entry: entry.line)
         return Procfile(tuple(ordered), tuple(self.warnings))
@@ -206,10 +162,10 @@ class _Reading:
         if not shown or shown.startswith(self.rules.comments):
             return
         before, separator, after = shown.partition(self.rules.separator)
-        type, command = before.strip(), after.strip()
+        type, command = before.rstrip() if self.rules.padded else before, after.strip()
         if self.rules.inline:
-            command = re.sub(r"^(.*)\s#.+$", r"\1", command) if re.search(r"\s#.", command) else command
-            command = re.sub(r"^(.*)\s//.+$", r"\1", command).strip()
+            noted = re.match(r"(.*)\s#.", command) or re.match(r"(.*)\s//.", command)
+            command = noted[1].strip() if noted else command
             command = "" if command.startswith(self.rules.comments) else command
         if not separator or not type or not command:
             missing = "colon" if ":" not in shown else "command" if type and separator else "type"
@@ -292,8 +248,10 @@ class _Reading:
     def _bad(self, error: type[BadProcfile], text: str, number: int) -> None:
         """Refuses a line that is no entry, or overlooks it with a warning."""
         if self.rules.strict:
-            what = error.__doc__ or ""
-            self._refuse(error, what.split(".")[0].replace("A line", "A line of the Procfile"), number, why=text)
+            what = "The Procfile has marks of an unfinished merge"
+            if error is BadProcfile:
+                what = "A line of the Procfile is not of the form `type: command`"
+            self._refuse(error, what, number, why=text)
         self._warn(number, f"{text}; it is overlooked")
 
     def _refuse(
