@@ -52,7 +52,7 @@ class AppJson:
     environments: Mapping[str, AppJson] = field(default_factory=dict)
 
     def for_environment(self, name: str) -> AppJson:
-        """The app.json with what ``environments`` says of ``name`` in front: lists and the stack replace, tables add."""
+        """The app.json with what ``environments`` says of ``name`` in front: lists replace, tables add."""
         other = self.environments.get(name)
         if other is None:
             return self
@@ -145,7 +145,7 @@ def _scalar(value: str | float | bool) -> str:
 
 
 def _scripts(data: object, at: str) -> dict[str, str]:
-    return {name: _text(command, f"{at}.{name}") for name, command in _table(data, at).items() if name != "size"}
+    return {name: _text(command, f"{at}.{name}") for name, command in _table(data, at).items()}
 
 
 def _formation(data: object, at: str) -> dict[str, int]:

@@ -22,12 +22,16 @@ _SHELLS = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash")
 _TAIL = 20
 _KEPT = 4 << 20
 _START = """\
-pylife_source() { . "$1" >&2; }
-while [ "$1" != -- ]; do pylife_source "$1"; shift; done
+while [ "$1" != -- ]; do
+  pylife_rest=("${@:2}")
+  . "$1" >&2
+  set -- "${pylife_rest[@]}"
+done
 shift
+unset pylife_rest
 exec "$@"
 """
-"""Sources what comes before ``--`` (each in a function, so that its ``set --`` is its own) and becomes the rest."""
+"""Sources what comes before ``--``, whose ``set --`` stays its own, and becomes the rest."""
 
 
 class NoBash(PylifeError):

@@ -27,7 +27,7 @@ _STEERING = frozenset(VARIABLES.values()) | _names(
     CACHE_GET_URL CACHE_SET_URL TAR_PATH PUT_PATH SOURCE_SET_URL SLUG_URL SLUG_GET_URL PILOT_SENTRY_DSN
     SLUG_SET_URL REQUIRED_BUILDPACKS PILOT_BUILDER_TIMEOUT CACHE_IMAGE USE_DOCKER_DAEMON DEV_MODE BUILDER_STORAGE
     BUILD_CACHE_URL DEIS_DEBUG SSH_CLIENT_KEY SSH_CLIENT_HOSTS SLUG_SIZE_LIMIT BUILDPACK_URL DOCKER_CONFIG_JSON
-    STACK SOURCE_VERSION REQUEST_ID TRACE CURL_CONNECT_TIMEOUT CURL_TIMEOUT
+    STACK SOURCE_VERSION REQUEST_ID TRACE BUILDPACK_XTRACE CURL_CONNECT_TIMEOUT CURL_TIMEOUT
     """
 )
 _STEERING_PREFIXES = ("PYLIFE_", "CNB_", "HEROKUISH_", "KUBERNETES_")
@@ -41,6 +41,7 @@ _PASSED_ON = _names(
     """
 ).union(_PROXIES, map(str.upper, _PROXIES))
 _SYSTEM = _PASSED_ON | _names("HOME HOSTNAME USER LOGNAME SHELL PWD OLDPWD SHLVL _ MAIL DEBIAN_FRONTEND container")
+_TRACES = ("BUILDPACK_XTRACE", "TRACE", "DEIS_DEBUG")
 _OWN = _names("HOME PATH STACK BASH_ENV ENV IFS")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -88,11 +89,15 @@ def config_vars(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def process_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of a builder's own environment its processes get: PATH, locale, proxies (in both cases), certificates."""
+    """What of a builder's own environment its processes get: PATH, locale, proxies (in both cases), certificates,
+    and whether every command is to be shown (TRACE, DEIS_DEBUG).
+    """
     found = {name: value for name, value in sorted(environ.items()) if name in _PASSED_ON}
     for name in _PROXIES:
         if value := environ.get(name) or environ.get(name.upper()):
             found[name] = found[name.upper()] = value
+    if any(environ.get(name) for name in _TRACES):
+        found["BUILDPACK_XTRACE"] = "1"
     return found
 
 

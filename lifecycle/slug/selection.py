@@ -101,7 +101,7 @@ def parse_reference(text: str, known: Collection[str] = ()) -> BuildpackReferenc
         url = f"https://{url}"
     if checksum and kind == "git":
         raise _invalid(text, "a git repository is pinned by its commit, not by sha256")
-    ref = "" if checksum else unquote(fragment)
+    ref = "" if checksum else fragment
     if ref and kind == "archive":
         raise _invalid(text, "an archive has no branches: only #sha256:… may follow it")
     if checksum and kind == "web":

@@ -314,6 +314,8 @@ def _submodule_ref(remote: str, url: str) -> GitRef | None:
     """The repository of a submodule; an address that begins with ``./`` or ``../`` starts at the remote's own."""
     if url.startswith(("./", "../")):
         parts = urlsplit(remote)
+        if parts.scheme == "file":  # beside a repository of this host, which is one too
+            return GitRef(f"file://{os.path.normpath(f'{parts.path}/{url}')}")
         if parts.netloc:
             url = urlunsplit((parts.scheme, parts.netloc, os.path.normpath(f"{parts.path}/{url}"), "", ""))
         else:

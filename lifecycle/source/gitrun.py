@@ -66,10 +66,12 @@ class Git:
     def ask(self, *arguments: str, git_dir: Path | None = None) -> bytes:
         """The output of a command that talks to the remote; tried again when the network fails it.
 
+        A remote that begins with ``file://`` is a repository of this host: ``parse_git_ref`` never gives one.
+
         Raises GitDenied, GitFailed, GitMissing.
         """
         for failures in range(1, _TRIES + 1):
-            done = self._call(arguments, git_dir)
+            done = self._call(arguments, git_dir, files=self.ref.remote.startswith("file://"))
             if done.returncode == 0:
                 return done.stdout
             if _DENIED.search(done.stderr) or not _PASSING.search(done.stderr) or failures == _TRIES:
@@ -121,7 +123,8 @@ class Git:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_HTTP_LOW_SPEED_LIMIT": "100",
             "GIT_HTTP_LOW_SPEED_TIME": "60",
-            "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", _SSH),
+            "GIT_SSH_COMMAND": self.remotes.environment.get("GIT_SSH_COMMAND")
+            or os.environ.get("GIT_SSH_COMMAND", _SSH),
             "GIT_TERMINAL_PROMPT": "0",
             "LC_ALL": "C",
         }
