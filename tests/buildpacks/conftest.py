@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from java_apps import clock, fresh  # noqa: F401 - fixtures
 from workbench import PYTHON, ROOT, Bench, make_bench, make_wheel
 
 

@@ -214,9 +214,17 @@ def test_a_shaded_jar_is_divided_into_others_and_ones_own(tmp_path: Path) -> Non
 
 
 def test_the_folder_of_classes_tells_what_is_ones_own(tmp_path: Path) -> None:
-    files = {"com/acme/Main.class": class_file(17), "com/acme/lib/X.class": class_file(8), "a[1].txt": ""}
-    app, _ = blow(tmp_path, make_jar(files), own={"com/acme/Main.class", "a[1].txt"})
-    assert app.slices == [["com/acme/lib"], ["a\\[1].txt"]]
+    files = {
+        "com/acme/Main.class": class_file(17),
+        "com/acme/lib/X.class": class_file(8),
+        "a[1].txt": "",
+        "META-INF/native/lib.so": "of a dependency",
+        "META-INF/services/com.acme.Mine": "",
+        "META-INF/maven/com.acme/app/pom.xml": "",
+    }
+    app, _ = blow(tmp_path, make_jar(files), own={"com/acme/Main.class", "a[1].txt", "META-INF/services/com.acme.Mine"})
+    others = ["META-INF/native", "com/acme/lib"]
+    assert app.slices == [others, ["META-INF/services", "a\\[1].txt"]]
 
 
 def test_a_multi_release_jar_gets_the_classes_of_its_java(tmp_path: Path) -> None:

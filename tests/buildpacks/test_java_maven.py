@@ -6,60 +6,16 @@ One build brings JDK, Maven and the plugins' artifacts; the others find them res
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from workbench import ROOT, Bench, Ran, make_bench
-
-CLOCK = ROOT / "samples" / "java-jar"
-POM = (CLOCK / "pom.xml").read_text()
-DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
-
-
-@pytest.fixture(scope="session")
-def clock(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The sample without dependencies, built: proof that a first build works, and the origin of restored layers."""
-    bench = make_bench(tmp_path_factory.mktemp("java") / "bench")
-    shared = bench.root / "shared"
-    shared.mkdir()
-    bench.env = {"PYLIFE_SHARED_CACHE": str(shared)}
-    shutil.copytree(CLOCK, bench.app, dirs_exist_ok=True, ignore=shutil.ignore_patterns("target"))
-    ran = bench.build("java")
-    assert ran.code == 0, ran.out + ran.err
-    return bench
-
-
-def restored(bench: Bench, clock: Bench, files: Mapping[str, str | bytes]) -> Bench:
-    """A workbench with the tools' layers restored and the shared cache, and an app."""
-    target = bench.layers / "pylife_java"
-    target.mkdir()
-    for name in ("jdk", "jre", "maven"):
-        shutil.copytree(clock.layer("java", name), target / name, symlinks=True, copy_function=os.link)
-        for beside in clock.layer("java", name).parent.glob(f"{name}.*"):
-            shutil.copy(beside, target)
-    bench.env = dict(clock.env)
-    return bench.write(files)
-
-
-@pytest.fixture
-def fresh(bench: Bench, clock: Bench) -> Bench:
-    """The sample's sources, with JDK, JRE and Maven restored."""
-    files = {str(path.relative_to(CLOCK)): path.read_bytes() for path in CLOCK.rglob("*") if path.is_file()}
-    return restored(bench, clock, {name: text for name, text in files.items() if not name.startswith("target/")})
-
-
-def pom_with(*changes: tuple[str, str]) -> str:
-    text = POM
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    return text
+from java_apps import CLOCK, DEPENDENCY, POM, failed, pom_with
+from workbench import Bench
 
 
 def test_the_sources_go_and_the_classes_come(clock: Bench) -> None:
@@ -194,12 +150,6 @@ def test_what_is_installed_does_not_stay_in_the_shared_repository(fresh: Bench) 
     ran = fresh.build("java", MAVEN_CUSTOM_GOALS="install")
     assert ran.code == 0, ran.out + ran.err
     assert not list(Path(fresh.env["PYLIFE_SHARED_CACHE"]).glob("**/app/tides"))
-
-
-def failed(ran: Ran, id: str, *words: str) -> None:
-    assert (ran.code, ran.failure) == (1, id), ran.out[-2000:] + ran.err
-    for word in words:
-        assert word in ran.err, ran.err
 
 
 @pytest.mark.parametrize(
@@ -416,56 +366,6 @@ def test_offline_with_something_missing_says_so(fresh: Bench) -> None:
     dependency = DEPENDENCY.format("org.slf4j", "slf4j-api", "1.7.1")
     fresh.write({"pom.xml": pom_with(("<build>", f"<dependencies>{dependency}</dependencies><build>"))})
     failed(fresh.build("java", BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS="-o"), "java.offline", "org.slf4j:slf4j-api")
-
-
-GRADLEW = """#!/bin/sh
-set -e
-test "$1" = --no-daemon && test "$2" = assemble && test -n "$GRADLE_USER_HOME"
-mkdir -p build/classes build/libs
-javac -d build/classes $(find src -name '*.java')
-cp -r src/main/resources/. build/classes
-printf 'Main-Class: app.tides.Clock\\n' > build/manifest
-jar cfm build/libs/clock.jar build/manifest -C build/classes .
-cp build/libs/clock.jar build/libs/clock-plain.jar
-"""
-REFUSED = """#!/bin/sh
-echo "Downloading $(sed -n 's/^distributionUrl=//p' gradle/wrapper/gradle-wrapper.properties)"
-echo 'Exception in thread "main" java.net.UnknownHostException: gradle.example' >&2
-echo '	at org.gradle.wrapper.Download.download(Download.java:50)' >&2
-exit 1
-"""
-DISTRIBUTION = "distributionUrl=https\\://gradle.example/gradle-8.10-bin.zip\n"
-
-
-def gradle(fresh: Bench, script: str) -> Bench:
-    """The sample as a Gradle app whose wrapper is a script: what it does is the app's own affair."""
-    (fresh.app / "pom.xml").unlink()
-    return fresh.write(
-        {
-            "build.gradle": "plugins { id 'java' }\n",
-            "gradlew": script,
-            "gradle/wrapper/gradle-wrapper.jar": b"",
-            "gradle/wrapper/gradle-wrapper.properties": DISTRIBUTION,
-        }
-    )
-
-
-def test_a_gradle_app_is_built_by_its_wrapper_and_kept(fresh: Bench) -> None:
-    ran = gradle(fresh, GRADLEW).build("java")
-    assert ran.code == 0, ran.out + ran.err
-    assert "Built build/libs/clock.jar." in ran.out
-    assert (fresh.app / "app/tides/Clock.class").is_file()
-    assert not (fresh.app / "build.gradle").exists()
-    shutil.rmtree(fresh.app)
-    shutil.copytree(CLOCK, fresh.app)
-    again = gradle(fresh, GRADLEW).build("java")
-    assert "Gradle is not started" in again.out, again.out + again.err
-
-
-def test_a_gradle_that_cannot_be_fetched_is_named(fresh: Bench) -> None:
-    ran = gradle(fresh, REFUSED).build("java", BP_GRADLE_DISTRIBUTION_URL="https://mirror.example/gradle-8.10-bin.zip")
-    failed(ran, "java.gradle-unreachable", "UnknownHostException", "BP_GRADLE_DISTRIBUTION_URL")
-    assert "https\\://mirror.example/gradle-8.10-bin.zip" in ran.out
 
 
 def test_a_maven_that_is_not_the_wrappers_file_is_refused(fresh: Bench) -> None:

@@ -187,7 +187,10 @@ def _split(target: str, main: str, own: Collection[str] | None, libraries: Seque
     for folder, _, files in os.walk(target):
         for name in files:
             path = posixpath.normpath(os.path.relpath(os.path.join(folder, name), target))
-            if path in libraries or path.startswith("META-INF/"):
+            # In META-INF only a folder of classes tells whose a file is; manifest and poms are of the build itself.
+            if path in libraries or path.startswith(("META-INF/MANIFEST.MF", "META-INF/maven/")):
+                continue
+            if own is None and path.startswith("META-INF/"):
                 continue
             mine = path in own if own is not None else not package or path.startswith(package + "/") or "/" not in path
             if not mine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
+from pylife_sdk.network_failures import REFUSED, UNCACHED, UNREACHED, UNTRUSTED
 from pylife_sdk.output import fail
 from pylife_sdk.process import Ran
 
@@ -19,18 +20,7 @@ _PLUGIN = re.compile(
     r"Plugin ([\w.\-]+:[\w.\-]+(?::[\w.\-]+)?) (?:or one of its dependencies could not be resolved|not found)"
 )
 _TRANSFER = re.compile(r"Could not transfer (?:artifact|metadata) (\S+) from/to (\S+) \(([^)]*)\)")
-_REFUSED = re.compile(
-    r"status code:? ?(401|403|407)|\b(401|403|407) (?:Unauthorized|Forbidden|Proxy)|Not authorized", re.I
-)
-_TLS = re.compile(r"PKIX path|unable to find valid certification path|SSLHandshakeException|CertificateException")
-_NETWORK = re.compile(
-    r"Unknown host|UnknownHostException|Connection refused|Connect(?:ion)? timed? ?out|Network is unreachable|"
-    r"Temporary failure in name resolution|Name or service not known|Connection reset|No route to host|"
-    r"Connect to \S+ .*failed|Read timed out|HttpConnectTimeoutException"
-)
-_OFFLINE = re.compile(
-    r"in offline mode|Cannot access \S+ \([^)]*\) in offline mode|No cached version .* available for offline"
-)
+_STATUS = re.compile(r"\b(40[137])\b")
 _SOURCE = re.compile(r"^\[ERROR\] (\S+\.(?:java|kt|groovy|scala)):\[(\d+),(\d+)\] (.*)$", re.M)
 _KOTLIN = re.compile(r"^\[ERROR\] (\S+\.kt): ?\((\d+), ?(\d+)\) (.*)$", re.M)
 _RELEASE = re.compile(r"(?:release version|invalid target release:|invalid source release:) ?(\d+(?:\.\d+)?)")
@@ -46,6 +36,12 @@ _OPTION = re.compile(r"Unrecognized (?:VM )?option:? '?([^\s']+)|Unable to parse
 _CHECKSUM = re.compile(r"Checksum validation failed[^\n]*")
 _PROFILE = re.compile(
     r"The requested profile \"([^\"]+)\" could not be activated|Could not find the selected profile: (\S+)"
+)
+TRUST = (
+    "Give the build the certificate of the authority that signed it, as a binding of the type ca-certificates:\n"
+    "mkdir company-ca && echo ca-certificates > company-ca/type && cp CA.pem company-ca/\n"
+    "pylife build --binding company-ca ...\n"
+    "or, when all that this machine builds is to trust it: pylife build --ca-file CA.pem ..."
 )
 
 
@@ -139,7 +135,7 @@ def _about_pom(output: str, errors: str) -> None:
             fix="Correct BP_MAVEN_ACTIVE_PROFILES (or -P). See those there are: mvn help:all-profiles",
         )
     broken = "problems were encountered while processing the POMs" in output or "Invalid POM" in output
-    if broken and not _NOT_FOUND.search(output) and not _TRANSFER.search(output) and not _OFFLINE.search(output):
+    if broken and not _NOT_FOUND.search(output) and not _TRANSFER.search(output) and not UNCACHED.search(output):
         match = re.search(r"^\[ERROR\] (.*?) ?@ ?(?:.*?, (\S+), )?line (\d+), column (\d+)", output, re.M)
         where = f"{match[2] or 'pom.xml'}:{match[3]}, column {match[4]}" if match else "The pom"
         fail(
@@ -178,23 +174,23 @@ def _about_repositories(output: str, errors: str) -> None:
     what = transfer[1] if transfer else absent[1] if absent else "an artifact"
     repository = transfer[2] if transfer else (absent[2] if absent and absent[2] else "Maven's repository")
     what = what.rstrip(":")
-    if _OFFLINE.search(output):
+    if UNCACHED.search(output):
         fail(
             "java.offline",
             f"There is no network, and the cache does not have {what if transfer or absent else 'all it needs'}.",
             found=errors,
             fix="Build once with a network, so that the cache has it: leave out --network none",
         )
-    if transfer and _TLS.search(output):
+    if transfer and UNTRUSTED.search(output):
         fail(
             "java.tls",
             f"The certificate of the repository {repository} is not trusted here.",
             found=errors,
-            fix="If a proxy of your company signs certificates, give its CA to the build:\n"
-            "pylife build --ca-file /path/to/company-ca.pem ...\nor as a binding of the type ca-certificates.",
+            fix=TRUST,
         )
-    if transfer and (refused := _REFUSED.search(output)):
-        code = refused[1] or refused[2] or "401"
+    if transfer and (refused := REFUSED.search(output)):
+        status = _STATUS.search(refused[0])
+        code = status[1] if status else "401"
         proxy = code == "407"
         fail(
             "java.repository-refused",
@@ -212,7 +208,7 @@ def _about_repositories(output: str, errors: str) -> None:
             found=errors,
             fix="Build again later, or name a mirror in a settings.xml (binding of the type maven).",
         )
-    if absent and not (transfer and _NETWORK.search(output)):
+    if absent and not (transfer and UNREACHED.search(output)):
         fail(
             "java.artifact-not-found",
             f"{repository} has no {what}.",
@@ -220,7 +216,7 @@ def _about_repositories(output: str, errors: str) -> None:
             fix="Correct its name and version in the pom. If it lies in another repository, name that one in the pom\n"
             "(<repositories>) or in a settings.xml (binding of the type maven).",
         )
-    if _NETWORK.search(output):
+    if UNREACHED.search(output):
         fail(
             "java.network",
             f"The repository {repository} cannot be reached for {what}.",

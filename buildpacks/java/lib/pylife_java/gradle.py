@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 
 from pylife_sdk.cache import open_cache
 from pylife_sdk.context import Build, write_file
 from pylife_sdk.layer import open_layer
 from pylife_sdk.output import column, fail, heading, note, warn
-from pylife_sdk.process import Ran, run
+from pylife_sdk.process import run
 from pylife_sdk.tree import SKIPPED, digest, tree_digest
 
 from pylife_java.artifact import find_artifact
 from pylife_java.explode import App, explode
+from pylife_java.gradle_failures import MIRROR, explain
 from pylife_java.jdk import Jdk, provide_jdk
 from pylife_java.maven import surroundings
 from pylife_java.network import online
@@ -30,14 +32,7 @@ if TYPE_CHECKING:
 
 RECIPE = "1"
 WRAPPER = "gradle/wrapper/gradle-wrapper.properties"
-MIRROR = "BP_GRADLE_DISTRIBUTION_URL"
 _APART = frozenset({*SKIPPED, ".gradle", "Procfile", "README.md", ".gitignore", "project.toml"})
-_UNREACHABLE = re.compile(
-    r"UnknownHostException|ConnectException|Connection refused|timed out|SSLHandshakeException|PKIX path|"
-    r"FileNotFoundException|Server returned HTTP response code|Unable to tunnel|Network is unreachable|SocketException|"
-    r"Temporary failure in name resolution"
-)
-_FETCHING = re.compile(r"org\.gradle\.wrapper|^Downloading ", re.M)
 
 
 def gradle_line(app: str, env: Mapping[str, str]) -> str:
@@ -91,8 +86,9 @@ def build_gradle(context: Build, project: Project) -> tuple[App, Jdk]:
             offline = [] if online() else ["--offline"]
             note(f"$ {line}")
             ran = run([*shlex.split(line), *offline, "--console=plain"], env=env, cwd=context.app)
+            _remove_unfinished(home)
         if ran.code:
-            _explain(ran, url, jdk.version)
+            explain(ran, context.app, url, jdk.version)
         tree = os.path.join(layer.empty(), "tree")
         os.makedirs(tree)
         app = _collect(context, tree, jdk)
@@ -143,6 +139,18 @@ def _wrapper(context: Build) -> str:
     return context.env.get(MIRROR) or found[0]
 
 
+def _remove_unfinished(home: str) -> None:
+    """Removes distributions that the wrapper could not unpack or check: older wrappers would never fetch them again.
+
+    Source: gradle's Install.java: a distribution is whole when there is a file NAME.zip.ok beside it.
+    """
+    base = os.path.join(home, "wrapper", "dists")
+    for name in os.listdir(base) if os.path.isdir(base) else []:
+        for folder in (each.path for each in os.scandir(os.path.join(base, name)) if each.is_dir()):
+            if not any(each.endswith(".ok") for each in os.listdir(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _point_to(app: str, mirror: str) -> None:
     """Names another place in the wrapper's properties, for this build's copy of the app."""
     path = os.path.join(app, WRAPPER)
@@ -151,42 +159,3 @@ def _point_to(app: str, mirror: str) -> None:
     escaped = mirror.replace(":", "\\:")
     write_file(path, "\n".join([*lines, f"distributionUrl={escaped}"]) + "\n")
     note(f"The wrapper fetches Gradle from the place that {MIRROR} names.")
-
-
-def _explain(ran: Ran, url: str, java: str) -> None:
-    output = ran.output
-    if _UNREACHABLE.search(output) and (_FETCHING.search(output) and "BUILD FAILED" not in output):
-        fail(
-            "java.gradle-unreachable",
-            "The wrapper cannot fetch Gradle.",
-            found="\n".join(line for line in output.splitlines() if _UNREACHABLE.search(line))[:1000] or ran.tail,
-            fix="Put the distribution where this build can reach it, and name that place:\n"
-            f"--env {MIRROR}=https://mirror.example/{url.rpartition('/')[2]}\n"
-            "Or build the jar elsewhere (./gradlew build) and give pylife the jar:\n"
-            "pylife build --app build/libs ...",
-        )
-    if "No space left on device" in output:
-        fail(
-            "java.disk-full",
-            "There is no space left where the build writes.",
-            found=ran.tail,
-            fix="Make room, then build again:\npylife gc",
-        )
-    found = re.findall(r"^(?:e: )?(?:file://)?(\S+\.(?:java|kt|groovy)):(\d+):? (?:error: )?(.*)$", output, re.M)
-    if found and "ompil" in output:
-        fail(
-            "java.compile-failed",
-            f"{found[0][0]}:{found[0][1]} does not compile.",
-            found="\n".join(f"{name}:{line}: {what}" for name, line, what in found[:15]),
-            fix="Mend the sources; the same compiler runs with\n./gradlew classes",
-        )
-    wrong = output.partition("* What went wrong:")[2].partition("* Try:")[0].strip()
-    unsupported = "Unsupported class file major version" in output
-    fail(
-        "java.build-failed",
-        f"Gradle could not build the app (exit code {ran.code}).",
-        found=wrong or ran.tail,
-        fix=f"This Gradle does not know Java {java}: take a newer one (gradle wrapper --gradle-version ...)"
-        if unsupported
-        else "See what it says, and try the same here:\n./gradlew assemble",
-    )
