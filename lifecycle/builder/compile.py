@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -64,21 +66,14 @@ def compile_launcher(build_image: Image, workshop: Workshop) -> bytes:
     from lifecycle.sandbox import RunSpec
 
     tail: deque[str] = deque(maxlen=20)
-    for layer in build_image.layers:
-        if not workshop.snapshotter.has(layer.diff_id):
-            with step(workshop.sink, "stack/unpack", "Unpacking the build image"):
-                workshop.snapshotter.unpack(layer.diff_id, layer.uncompressed)
-    with (
-        step(workshop.sink, "builder/launcher", "Compiling the launcher"),
-        workshop.snapshotter.prepare([layer.diff_id for layer in build_image.layers]) as root,
-    ):
-        place = Path(root.path, _PLACE.lstrip("/"))
+    with opened(build_image, workshop) as root, step(workshop.sink, "builder/launcher", "Compiling the launcher"):
+        place = root / _PLACE.lstrip("/")
         place.mkdir(parents=True)
         for source in launcher_sources():
             (place / source.name).write_bytes(source.read_bytes())
         spec = RunSpec(
             ("/bin/sh", "-c", _SCRIPT),
-            str(root.path),
+            str(root),
             env={"PATH": build_image.config.env.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": "/tmp"},
             cwd=_PLACE,
             trust_host=False,
@@ -92,3 +87,14 @@ def compile_launcher(build_image: Image, workshop: Workshop) -> bytes:
                 details="\n".join(tail),
             )
         return (place / "launcher").read_bytes()
+
+
+@contextmanager
+def opened(build_image: Image, workshop: Workshop) -> Iterator[Path]:
+    """The root filesystem of the image, to work in: a host path, removed with the block."""
+    for layer in build_image.layers:
+        if not workshop.snapshotter.has(layer.diff_id):
+            with step(workshop.sink, "stack/unpack", "Unpacking the build image"):
+                workshop.snapshotter.unpack(layer.diff_id, layer.uncompressed)
+    with workshop.snapshotter.prepare([layer.diff_id for layer in build_image.layers]) as root:
+        yield root.path

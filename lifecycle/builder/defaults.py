@@ -63,7 +63,7 @@ def ensure_default_builder(
     current = _current(definition, ref, workshop.store)
     if current is not None:
         return current
-    with _alone(workshop.store, workshop.sink):
+    with alone(workshop.store, workshop.sink):
         current = _current(definition, ref, workshop.store)  # another process may have made it meanwhile
         return current or make_builder(definition, ref, workshop, registry=registry, mirror=mirror)
 
@@ -123,7 +123,7 @@ def _current(definition: BuilderDefinition, ref: Reference, store: LocalStore) -
 
 
 @contextmanager
-def _alone(store: LocalStore, sink: Sink) -> Iterator[None]:
+def alone(store: LocalStore, sink: Sink) -> Iterator[None]:
     """Only one process at a time makes stacks and builders; the others wait and find them made."""
     path = store.root / ".pylife" / "making"
     path.touch()
@@ -131,7 +131,7 @@ def _alone(store: LocalStore, sink: Sink) -> Iterator[None]:
         try:
             held.enter_context(locked(path, wait=False))
         except BlockingIOError:
-            sink.emit(Message("Waiting for another pylife that is making a builder"))
+            sink.emit(Message("Waiting for another pylife that is making images"))
             held.enter_context(locked(path))
         yield
 

@@ -1,4 +1,4 @@
-"""Where the data that comes with pylife is: buildpacks, stacks, the default builder.toml."""
+"""Where the data that comes with pylife is: buildpacks, stacks, the default builder.toml, pages of errors."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from pathlib import Path
 
 import lifecycle
 
+SHARED = ("buildpacks", "builder.toml", "checks", "errors", "stacks")
+"""Everything that comes with pylife beside its modules."""
+_IN_CHECKOUT = {"checks": "docs/checks", "errors": "docs/errors"}
+
 
 def shared(name: str) -> Path:
-    """The path of ``name`` (``builder.toml``, ``buildpacks``, ``stacks``): in a checkout the repository's own file,
-    in an installation the copy inside the package."""
+    """The path of ``name`` (one of SHARED): in a checkout the repository's own file, in an installation the copy
+    inside the package."""
     package = Path(lifecycle.__file__).resolve().parent
     installed = package / "share" / name
-    return installed if installed.exists() else package.parent / name
+    return installed if installed.exists() else package.parent / _IN_CHECKOUT.get(name, name)
 
 
 def launcher_sources() -> tuple[Path, ...]:

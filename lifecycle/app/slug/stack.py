@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import os
+from typing import TYPE_CHECKING
 
 from lifecycle.app.ports import Ports
+from lifecycle.builder.definition import load_stack
+from lifecycle.builder.share import shared
+from lifecycle.builder.slug import REFERENCES, SlugImages, ensure_slug_images
 
 if TYPE_CHECKING:
-    from lifecycle.image import Image
     from lifecycle.phases.inputs import Engine
 
-BUILDER = "pylife/slugbuilder:latest"
-RUNNER = "pylife/slugrunner:latest"
+STACK = "slug"
+BUILDER, RUNNER = REFERENCES["build"].familiar, REFERENCES["run"].familiar
+"""The names under which the images are in the local store."""
 
 
-class SlugStack(NamedTuple):
-    """The two images, as they are in the local store under BUILDER and RUNNER."""
-
-    builder: Image
-    runner: Image
-
-
-def ensure_slug_stack(ports: Ports, engine: Engine) -> SlugStack:
+def ensure_slug_stack(ports: Ports, engine: Engine) -> SlugImages:
     """Both images from the local store when they are current; else made (minutes once, seconds for a new pylife).
 
     The builder has the directories of CNB's contract and the launcher at /cnb/lifecycle/launcher; both have the user
     slug (2000:2000, home /app), STACK, and this pylife at /opt/pylife with the links of the family.
     """
-    raise NotImplementedError
+    mirror = os.environ.get("PYLIFE_DEBIAN_MIRROR", "")
+    return ensure_slug_images(load_stack(shared("stacks") / STACK), engine, mirror=mirror)
