@@ -58,6 +58,14 @@ def commands(root: BuildRoot, app: str) -> dict[str, str]:
     return {**_release(root, app).default_process_types, **_procfile(root, app).commands}
 
 
+def command_of(root: BuildRoot, app: str, kind: str) -> str:
+    """The command of process type ``kind``; raises UnknownType."""
+    known = commands(root, app)
+    if kind not in known:
+        raise UnknownType(f"Proc entrypoint {kind} does not exist. Please check your Procfile", why=_listing(known))
+    return known[kind]
+
+
 def plan_start(root: BuildRoot, app: str, args: Sequence[str], environment: Mapping[str, str]) -> Start:
     """What ``args`` ask for: ``start TYPE``, one text for the shell, or a program and its arguments as they are.
 
@@ -76,10 +84,7 @@ def _command(root: BuildRoot, app: str, args: Sequence[str]) -> tuple[str, ...]:
                 raise NothingToStart("There is nothing to start", why=_listing(known))
             return ("-c", known["web"])
         case ["start", kind, *more]:
-            known = commands(root, app)
-            if kind not in known:
-                raise UnknownType(f"Proc entrypoint {kind} does not exist", why=_listing(known))
-            return ("-c", " ".join([known[kind], *more]))
+            return ("-c", " ".join([command_of(root, app, kind), *more]))
         case [text]:
             return ("-c", text)
         case _:

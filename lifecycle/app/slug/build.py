@@ -12,7 +12,7 @@ from pathlib import Path
 from lifecycle.app.engine import scratch
 from lifecycle.app.ports import Ports
 from lifecycle.app.slug.defaults import default_buildpacks, place_default
-from lifecycle.app.slug.site import Site
+from lifecycle.app.slug.site import Site, chosen_path
 from lifecycle.errors import PylifeError
 from lifecycle.phases.inputs import EPOCH
 from lifecycle.record import dataclass
@@ -182,10 +182,9 @@ def _bring(
     selection: Selection, request: SlugRequest, site: Site, journal: Journal, work: Path
 ) -> tuple[ClassicBuildpack, ...]:
     """The buildpacks at their places in the root, in order."""
-    placed = []
-    wanted = selection.references or default_buildpacks()
-    for number, reference in enumerate(wanted):
-        inside = f"{site.paths.buildpacks}/{number:02}_{reference.name}"
+    placed = [] if selection.references else _installed(site)
+    for number, reference in enumerate(selection.references or default_buildpacks()):
+        inside = f"{chosen_path(site.paths)}/{number:02}_{reference.name}"
         if reference.kind == "named":
             place = place_default(reference.name, work / f"buildpack-{number}")
         else:
@@ -194,6 +193,13 @@ def _bring(
         copy_directory(place, site.host(inside), owner=site.owner.chown)
         placed.append(ClassicBuildpack(reference.name, inside, str(reference), reference.version))
     return tuple(placed)
+
+
+def _installed(site: Site) -> list[ClassicBuildpack]:
+    """The buildpacks that the image, or ``herokuish buildpack install``, has put among the builder's own."""
+    top = site.paths.buildpacks
+    names = [name for name in site.root.names(top) if not name.startswith(".") and site.root.is_dir(f"{top}/{name}")]
+    return [ClassicBuildpack(name, f"{top}/{name}") for name in names]
 
 
 def _pack(request: SlugRequest, site: Site, file: Path, journal: Journal) -> Slug:

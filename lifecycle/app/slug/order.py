@@ -17,7 +17,7 @@ from typing import Literal
 
 from lifecycle.app.ports import Ports
 from lifecycle.app.slug.build import SlugBuilt, SlugRequest, build_slug
-from lifecycle.app.slug.site import Site, container_paths, container_site, sandbox_site
+from lifecycle.app.slug.site import Site, container_paths, container_site, is_inside, sandbox_site
 from lifecycle.errors import UsageError
 from lifecycle.image.places import parse_place
 from lifecycle.phases.inputs import EPOCH, Limits
@@ -29,9 +29,6 @@ from lifecycle.slug.moments import Journal
 from lifecycle.slug.storage import Storage, open_storage
 from lifecycle.slug.transfer import ObjectTarget, Target, parse_target
 from lifecycle.source.remotes import Remotes
-
-INSIDE = "PYLIFE_SLUG_IMAGE"
-"""Set in the environment of slugbuilder and slugrunner: what runs there works on that container itself."""
 
 _CONTRACT = ("TAR_PATH", "PUT_PATH", "SOURCE_GET_URL", "SLUG_SET_URL", "CACHE_GET_URL", "CACHE_SET_URL")
 _DURATION = re.compile(r"(\d+(?:\.\d*)?)(ms|h|m|s)")
@@ -89,14 +86,14 @@ def carry_out(
 
 def open_site(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> AbstractContextManager[Site]:
     """This container where it is a slugbuilder's, else a root of the slugbuilder image."""
-    if environment.get(INSIDE):
+    if is_inside(environment):
         return container_site(environment, order.limits(environment))
     return sandbox_site(order.builder, order.limits(environment), ports)
 
 
 def resolve(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> tuple[SlugRequest, str]:
     """The request, and the name of the log profile that whoever ordered it reads."""
-    inside = bool(environment.get(INSIDE))
+    inside = is_inside(environment)
     contract = is_ordered(environment)
     remotes = ports.remotes()
     storage = None
@@ -104,6 +101,8 @@ def resolve(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> t
         storage = open_storage(environment)
         remotes = replace(remotes, environment={**remotes.environment, **storage.environment})
     own = config_vars(environment) if contract or inside else {}
+    if (contract or inside) and (url := environment.get("BUILDPACK_URL")):
+        own["BUILDPACK_URL"] = url
     app = order.app or _app(environment, storage, inside)
     size = environment.get("SLUG_SIZE_LIMIT", "")
     request = SlugRequest(
@@ -142,10 +141,9 @@ def _app(environment: Mapping[str, str], storage: Storage | None, inside: bool) 
         return storage.address(key)
     if not inside:
         return "."
-    imported = container_paths(environment).imported
-    if os.path.isdir(imported) and os.listdir(imported):
-        return imported
-    return "-"
+    paths = container_paths(environment)
+    filled = (place for place in (paths.imported, paths.app) if os.path.isdir(place) and os.listdir(place))
+    return next(filled, "-")
 
 
 def _shown(environment: Mapping[str, str], app: str) -> str:
@@ -187,7 +185,7 @@ def _cache(
     if storage is not None:
         key = environment.get("CACHE_PATH")
         return object_cache(storage.address(f"{key}/cache.tgz"), remotes, scratch) if key else None
-    if environment.get(INSIDE):
+    if is_inside(environment):
         return None  # the directory itself is what stays there: a volume
     name = hashlib.sha256(os.path.abspath(app).encode()).hexdigest()[:16]
     return folder_cache(ports.caches / f"slug-{name}", remotes)

@@ -26,6 +26,9 @@ from lifecycle.slug.environment import process_variables
 from lifecycle.slug.paths import Paths
 from lifecycle.snapshot import Root
 
+INSIDE = "PYLIFE_SLUG_IMAGE"
+"""Set in the environment of slugbuilder and slugrunner: what runs there works on that container itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -73,15 +76,25 @@ def sandbox_site(name: str | None, limits: Limits, ports: Ports) -> Iterator[Sit
 def container_site(environment: Mapping[str, str], limits: Limits) -> Iterator[Site]:
     """This container itself, as the images of the family use theirs. ``environment`` may move the paths.
 
-    What an earlier build left in the places of the build and of the app is removed first; the cache stays.
+    What an earlier build left in the place of the build is removed first; the cache and the app stay.
     """
     inside, paths = BuildRoot(Path("/")), container_paths(environment)
     owner = _owner(inside)
     runner = DirectRunner(owner.chown, limits.timeout)
-    for place in (paths.build, paths.app, paths.buildpacks):
+    for place in (paths.build, chosen_path(paths)):
         _empty(place)
     _make(paths, inside, owner)
     yield Site(inside, runner, paths, owner, process_variables(environment))
+
+
+def chosen_path(paths: Paths) -> str:
+    """Where the buildpacks of one build are put: beside those installed, hidden from them."""
+    return f"{paths.buildpacks}/.chosen"
+
+
+def is_inside(environment: Mapping[str, str]) -> bool:
+    """Whether this is a slug image's container."""
+    return bool(environment.get(INSIDE))
 
 
 def container_paths(environment: Mapping[str, str]) -> Paths:
@@ -101,7 +114,7 @@ def _owner(root: BuildRoot) -> Owner:
 
 
 def _make(paths: Paths, root: BuildRoot, owner: Owner) -> None:
-    for place in (paths.app, paths.build, paths.cache, paths.env, paths.buildpacks):
+    for place in (paths.app, paths.build, paths.cache, paths.env, chosen_path(paths)):
         root.make_dirs(place, owner=owner.chown)
 
 

@@ -15,6 +15,7 @@ from lifecycle.cli.build_summary import show
 from lifecycle.cli.command import Group, Session, command, json_flag, registry_flags, setting_flag
 from lifecycle.cli.options import env_options, limit_options, parse_env, parse_memory, parse_volumes
 from lifecycle.cli.slug_build import image_request, journal
+from lifecycle.cli.slug_verbs import VERBS
 from lifecycle.cli.text import size
 from lifecycle.errors import UsageError
 
@@ -196,5 +197,5 @@ def _standard_output() -> tuple[str, ...]:
 slug = Group(
     name="slug",
     help="Build and run apps with Heroku-classic buildpacks.",
-    commands=[build, run, to_image, from_image],
+    commands=[build, run, to_image, from_image, *VERBS],
 )

@@ -1,0 +1,102 @@
+"""What the images of the family do when they are started: everything here works on the container it runs in.
+
+Source: deis/slugrunner, ``/runner/init``; herokuish, ``/start``, ``/exec``, ``slug import``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lifecycle.app.ports import Ports
+from lifecycle.app.run import User, resolve_user
+from lifecycle.app.slug.site import container_paths, is_inside
+from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.errors import PylifeError
+from lifecycle.slug.archive import read_slug
+from lifecycle.slug.environment import read_env_dir
+from lifecycle.slug.start import Start, plan_start
+from lifecycle.slug.transfer import fetch_slug
+
+ROOT = BuildRoot(Path("/"))
+
+
+class NotInside(PylifeError):
+    """A command that works on its own container was called outside of a slug image."""
+
+    code = "slug.not-inside"
+    exit_code = 2
+    fix = "Use `pylife slug build` and `pylife slug run`, or run it in the image: pylife run pylife/slugbuilder -- …"
+
+
+class AppNotEmpty(PylifeError):
+    """A slug was to be unpacked where there is an app already."""
+
+    code = "slug.app-not-empty"
+    fix = "Empty the directory, or set APP_PATH to another one."
+
+
+def check_inside(environment: Mapping[str, str], verb: str) -> None:
+    """Raise NotInside on any host: what ``verb`` does to /app is meant for a container."""
+    if not is_inside(environment):
+        raise NotInside(f"{verb} is for slug images", why="this is not one")
+
+
+def init(args: Sequence[str], environment: Mapping[str, str], ports: Ports) -> None:
+    """Have the slug at its place, then become the process that ``args`` ask for. Does not return.
+
+    The slug is in the image already, else at SLUG_URL, else comes on standard input.
+    """
+    check_inside(environment, "init")
+    app = container_paths(environment).app
+    environment = dict(environment)
+    url = environment.pop("SLUG_URL", "")
+    if not _is_filled(app):
+        import_slug(url or "-", app, environment, ports)
+    become(plan_start(ROOT, app, args, environment), environment)
+
+
+def import_slug(place: str, app: str, environment: Mapping[str, str], ports: Ports) -> int:
+    """Unpack the slug at ``place`` into the directory ``app``; returns the number of entries. Raises AppNotEmpty."""
+    if _is_filled(app):
+        raise AppNotEmpty(f"The slug cannot be unpacked into {app}", why="there is something in it already")
+    os.makedirs(app, exist_ok=True)
+    user = _user(environment)
+    owner = (user.uid, user.gid) if user is not None else None
+    with fetch_slug(place, ports.remotes(), sys.stdin.buffer) as stream:
+        return read_slug(stream, Path(app), place, owner=owner).entries
+
+
+def start(args: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Become a process of the app in this container, with the variables of its env directory. Does not return."""
+    check_inside(environment, "procfile")
+    paths = container_paths(environment)
+    known = {**read_env_dir(ROOT, paths.env), **environment}
+    become(plan_start(ROOT, paths.app, args, known), environment)
+
+
+def become(start: Start, environment: Mapping[str, str]) -> None:
+    """Replace this process: where it is root, as the user ``slug``. Does not return."""
+    user = _user(environment)
+    os.chdir(start.cwd)
+    if user is not None:
+        os.setgroups(list(user.groups))
+        os.setgid(user.gid)
+        os.setuid(user.uid)
+    os.execvpe(start.argv[0], list(start.argv), dict(start.env))
+
+
+def _user(environment: Mapping[str, str]) -> User | None:
+    """Who apps run as, where this process is root and may choose; HEROKUISH_SETUIDGUID=false keeps root."""
+    if os.geteuid() != 0 or environment.get("HEROKUISH_SETUIDGUID", "").lower() == "false":
+        return None
+    return resolve_user("slug", ROOT)
+
+
+def _is_filled(directory: str) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return bool(os.listdir(directory))
+    return False

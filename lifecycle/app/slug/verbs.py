@@ -1,0 +1,103 @@
+"""herokuish's verbs as functions: in a slug image on the container itself, elsewhere in the sandbox.
+
+Source: herokuish, README "Commands" and include/{buildpack,slug,procfile}.bash.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from lifecycle.app.engine import scratch
+from lifecycle.app.ports import Ports
+from lifecycle.app.slug.build import compile_app, prepare
+from lifecycle.app.slug.defaults import ORDER
+from lifecycle.app.slug.inside import check_inside
+from lifecycle.app.slug.order import SlugOrder, open_site, resolve
+from lifecycle.app.slug.site import container_paths
+from lifecycle.errors import PylifeError
+from lifecycle.slug.archive import Slug, write_slug
+from lifecycle.slug.detection import Choice, detect_all
+from lifecycle.slug.fetch import fetch_buildpack
+from lifecycle.slug.ignore import parse_slugignore
+from lifecycle.slug.moments import Journal
+from lifecycle.slug.pipeline import Build, Compiled, test_app
+from lifecycle.slug.selection import parse_reference
+from lifecycle.slug.transfer import StdoutTarget, parse_target, send
+from lifecycle.source.directory import copy_directory
+
+SLUG = "slug.tgz"
+
+
+class NoSlug(PylifeError):
+    """A slug was to be exported that was never generated."""
+
+    code = "slug.not-generated"
+    fix = "Generate it first: herokuish slug generate"
+
+
+def build(order: SlugOrder, environment: Mapping[str, str], ports: Ports, journal: Journal) -> Compiled:
+    """Build the app in this container: from IMPORT_PATH, or as it is in APP_PATH, where it is afterwards."""
+    check_inside(environment, "buildpack build")
+    with open_site(order, environment, ports) as site:
+        return compile_app(resolve(order, environment, ports)[0], site, ports, journal)
+
+
+def detect(order: SlugOrder, environment: Mapping[str, str], ports: Ports, journal: Journal) -> tuple[Choice, ...]:
+    """Which buildpacks would build the app; nothing is compiled."""
+    with open_site(order, environment, ports) as site, scratch(ports) as work, ExitStack() as held:
+        request, _ = resolve(order, environment, ports)
+        inputs = prepare(request, site, journal, work, held)
+        owner = site.owner.chown
+        with Build.open(inputs, site.root, site.runner, site.paths, owner, journal) as build:
+            return detect_all(inputs.buildpacks, inputs.mode, build.around, journal)
+
+
+def test(order: SlugOrder, environment: Mapping[str, str], ports: Ports, journal: Journal) -> int:
+    """Build the app for its tests and run them (bin/test-compile and bin/test); the tests' exit code."""
+    with open_site(order, environment, ports) as site, scratch(ports) as work, ExitStack() as held:
+        request, _ = resolve(order, environment, ports)
+        inputs = prepare(request, site, journal, work, held)
+        return test_app(inputs, site.root, site.runner, site.paths, site.owner.chown, journal)
+
+
+def buildpacks(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The buildpacks that are asked whether they take an app, in order: those installed, then pylife's own."""
+    directory = Path(container_paths(environment).buildpacks)
+    installed = sorted(item.name for item in directory.iterdir() if item.is_dir()) if directory.is_dir() else []
+    return (*(name for name in installed if not name.startswith(".")), *ORDER)
+
+
+def install(url: str, commit: str, name: str, environment: Mapping[str, str], ports: Ports) -> Path:
+    """Put the buildpack at ``url`` among those installed; the directory it is in."""
+    check_inside(environment, "buildpack install")
+    reference = parse_reference(f"{url}#{commit}" if commit else url)
+    directory = Path(container_paths(environment).buildpacks)
+    target = directory / (name or reference.name)
+    with scratch(ports) as work:
+        copy_directory(fetch_buildpack(reference, ports.remotes(), work / "buildpack"), target)
+    return target
+
+
+def generate(environment: Mapping[str, str]) -> Slug:
+    """Write the app in APP_PATH, without what .slugignore names, as a slug beside it; the file is SLUG in /tmp."""
+    check_inside(environment, "slug generate")
+    app = Path(container_paths(environment).app)
+    file = app / ".slugignore"
+    ignore = parse_slugignore(file.read_bytes() if file.is_file() else b"")
+    with open(_file(), "wb") as out:
+        return write_slug(app, out, ignore=ignore.matches)
+
+
+def export(url: str, environment: Mapping[str, str], ports: Ports) -> None:
+    """Send the slug that was generated to ``url`` by PUT, or to standard output."""
+    check_inside(environment, "slug export")
+    if not _file().is_file():
+        raise NoSlug("There is no slug to export", why=f"{_file()} does not exist")
+    send(_file(), parse_target(url) if url else StdoutTarget(), ports.remotes())
+
+
+def _file() -> Path:
+    return Path(os.environ.get("TMPDIR") or "/tmp") / SLUG
