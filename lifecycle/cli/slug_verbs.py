@@ -177,4 +177,6 @@ buildpack = Group(
 procfile = Group(
     name="procfile", help="herokuish's procfile verbs.", commands=[procfile_start, procfile_exec, procfile_parse]
 )
-VERBS = [buildpack, procfile, init, import_, generate, export, paths]
+_SLUG = Group(name="slug", help="herokuish's slug verbs.", hidden=True, commands=[import_, generate, export])
+"""`herokuish slug import` is `pylife slug slug import`."""
+VERBS = [buildpack, procfile, _SLUG, init, import_, generate, export, paths]
