@@ -74,6 +74,7 @@ class DirectRunner:
             raise
         finally:
             end.join()
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 0)
         if late.is_set():
             raise SlugTimedOut(f"{argv[0]} was stopped", why=f"the build's timeout of {self._timeout:g} s was over")
         return process.returncode if process.returncode >= 0 else 128 - process.returncode
