@@ -56,9 +56,9 @@ class PylifeJournal(Lines):
                 self.warn(f"Warning: {text}")
             case m.Ended(ok=True, seconds=seconds):
                 self.say(f"Done in {elapsed(round(seconds, 1))}")
-            case m.Ended(seconds=seconds, why=why, step=step):
+            case m.Ended(seconds=seconds, step=step):  # why is said by the error itself, which is shown next
                 place = f" in the step {step}" if step else ""
-                self.warn(f"Failed{place} after {elapsed(round(seconds, 1))}{f': {why}' if why else ''}")
+                self.warn(f"Failed{place} after {elapsed(round(seconds, 1))}")
             case _:
                 pass
 
@@ -66,7 +66,8 @@ class PylifeJournal(Lines):
         self.write("stdout", text)
 
     def warn(self, text: str) -> None:
-        self.write("stderr", text)
+        for line in text.splitlines():
+            self.write("stderr", line)
 
     def _types(self, declared: tuple[str, ...], default: tuple[str, ...], kind: str) -> None:
         parts = [f"{types(declared)} (Procfile)"] if declared else []
