@@ -6,7 +6,8 @@ import hashlib
 import os
 from collections.abc import Container, Iterable
 
-SKIPPED = frozenset({".git", "__pycache__"})
+# ".heroku" is where classic buildpacks put what they made, while the app around it is built.
+SKIPPED = frozenset({".git", "__pycache__", ".heroku"})
 
 
 def digest(parts: Iterable[bytes]) -> str:

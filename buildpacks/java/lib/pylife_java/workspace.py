@@ -13,6 +13,8 @@ from pylife_sdk.layer import Layer
 from pylife_java.explode import App
 
 _STAY = ("Procfile", "project.toml", ".git")
+# A slug's: what other buildpacks made, what its start and its platform read, and the hook that is yet to run.
+_SLUG = (".heroku", ".profile.d", ".profile", "app.json", "bin/post-compile", "bin/post_compile")
 
 
 def remember(layer: Layer, app: App) -> None:
@@ -41,7 +43,9 @@ def replace(build: Build, tree: str) -> None:
         for name in files + [each for each in folders if os.path.islink(os.path.join(folder, each))]:
             path = os.path.join(folder, name)
             shown = os.path.relpath(path, build.app)
-            if shown.split("/")[0] not in _STAY and not any(fnmatch(shown, pattern) for pattern in kept):
+            if shown in _SLUG or shown.split("/")[0] in (*_STAY, *_SLUG):
+                continue
+            if not any(fnmatch(shown, pattern) for pattern in kept):
                 os.unlink(path)
         if folder != build.app and not os.listdir(folder):
             os.rmdir(folder)
@@ -50,7 +54,11 @@ def replace(build: Build, tree: str) -> None:
 
 def copy_whole(build: Build, tree: str) -> None:
     """Copies the app's folder as it is after its build."""
-    shutil.copytree(build.app, tree, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
+    shutil.copytree(build.app, tree, symlinks=True, dirs_exist_ok=True, ignore=_left_behind)
+
+
+def _left_behind(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name in (".git", ".heroku")]
 
 
 def starts_built_files(app: str) -> bool:

@@ -19,7 +19,7 @@ from pylife_sdk.context import Build, read_bytes
 from pylife_sdk.layer import Layer, open_layer
 from pylife_sdk.output import note, warn
 from pylife_sdk.process import run
-from pylife_sdk.tree import digest, tree_digest
+from pylife_sdk.tree import SKIPPED, digest, tree_digest
 
 from pylife_nodejs import commands
 from pylife_nodejs.delta import apply_delta, clean, record_delta
@@ -64,7 +64,7 @@ _INPUTS = {
     "husky install": "",
     "is-ci || husky": "",
 }
-_SKIPPED = frozenset({".git", FOLDER, "__pycache__"})
+_SKIPPED = SKIPPED | {FOLDER}
 
 
 class Modules:

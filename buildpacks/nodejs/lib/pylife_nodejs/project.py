@@ -27,7 +27,7 @@ LOCKFILES = {
     "bun.lockb": "bun",
 }
 _PNPM = "pnpm-workspace.yaml"
-_PASSED_OVER = frozenset({"node_modules", ".git", "bower_components"})
+_PASSED_OVER = frozenset({"node_modules", ".git", ".heroku", "bower_components"})
 ENTRIES = ("server.js", "index.js", "app.js", "main.js")
 
 

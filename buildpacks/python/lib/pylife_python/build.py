@@ -116,4 +116,8 @@ def _guess(context: Build, venv: Layer, manager: Manager) -> None:
 
 
 def _has_manage(app: str) -> bool:
-    return any("manage.py" in names for _, _, names in os.walk(app))
+    for _, folders, names in os.walk(app):
+        folders[:] = [name for name in folders if name[0] != "."]
+        if "manage.py" in names:
+            return True
+    return False
