@@ -42,6 +42,12 @@ class DirectRunner:
         """Run one executable to its end; raises ExecFailed or SlugTimedOut, else returns its exit code."""
         left = self._left()
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        try:
+            return self._run(argv, env, cwd, on_line, left)
+        finally:
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 0)
+
+    def _run(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, on_line: OnLine, left: float | None) -> int:
         before = set(children())
         user, group = self._owner or (None, None)
         try:
@@ -50,7 +56,7 @@ class DirectRunner:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={name: value for name, value in env.items() if name},
+                env=dict(env),
                 cwd=cwd,
                 user=user,
                 group=group,
@@ -60,7 +66,8 @@ class DirectRunner:
             )
         except OSError as error:
             code = 127 if isinstance(error, FileNotFoundError) else 126
-            raise ExecFailed(f"{argv[0]} cannot be started", why=error.strerror, exit_code=code) from error
+            place = f" in {cwd}" if error.filename == cwd else ""
+            raise ExecFailed(f"{argv[0]} cannot be started{place}", why=error.strerror, exit_code=code) from error
         late = threading.Event()
         end = threading.Thread(target=_await, args=(process, left, before, late))
         end.start()
@@ -74,7 +81,6 @@ class DirectRunner:
             raise
         finally:
             end.join()
-            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 0)
         if late.is_set():
             raise SlugTimedOut(f"{argv[0]} was stopped", why=f"the build's timeout of {self._timeout:g} s was over")
         return process.returncode if process.returncode >= 0 else 128 - process.returncode
@@ -95,11 +101,8 @@ def _await(process: subprocess.Popen[bytes], left: float | None, before: set[int
         process.wait(left)
     except subprocess.TimeoutExpired:
         late.set()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
     for _ in range(_ROUNDS):  # orphans become children of this process, and theirs in turn
         strays = set(children()) - before
         if not strays:
