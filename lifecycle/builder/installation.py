@@ -6,14 +6,15 @@ import hashlib
 import importlib.metadata
 import os
 import re
+import stat
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import lifecycle
-from lifecycle.builder.config import tree_files
+from lifecycle.builder.layers import tree
 from lifecycle.builder.share import SHARED, shared
 from lifecycle.errors import PylifeError
 
@@ -28,27 +29,36 @@ class UnknownDependencies(PylifeError):
     fix = "Install pylife into an environment that has pip: python -m pip install pylife-build"
 
 
-def own_files() -> dict[str, Path]:
-    """Every file of pylife: its name below a directory of Python packages → where it is, sorted by name."""
-    package = Path(lifecycle.__file__).resolve().parent
-    share = package / "share"
-    files = {
-        f"lifecycle/{path.relative_to(package)}": path for path in tree_files(package) if share not in path.parents
-    }
+def own_files() -> dict[str, str]:
+    """Every file of pylife: its name below a directory of Python packages → its path, sorted by name."""
+    package = os.path.dirname(os.path.realpath(lifecycle.__file__))
+    files = {f"lifecycle/{name}": path for name, path in _files(package) if not name.startswith("share/")}
     for name in SHARED:
         top = shared(name)
-        for path in tree_files(top) if top.is_dir() else (top,):
-            files[f"lifecycle/share/{name}/{path.relative_to(top)}".removesuffix("/.")] = path
+        if top.is_dir():
+            files |= {f"lifecycle/share/{name}/{below}": path for below, path in _files(str(top))}
+        else:
+            files[f"lifecycle/share/{name}"] = str(top)
     return dict(sorted(files.items()))
 
 
-def digest(files: dict[str, Path]) -> str:
+def _files(top: str) -> Iterator[tuple[str, str]]:
+    for name, path in tree(Path(top), b""):
+        if os.path.islink(path) or not os.path.isdir(path):
+            yield os.fsdecode(name), path
+
+
+def digest(files: Mapping[str, str]) -> str:
     """A hash of the files' names, of whether they may be executed, and of what they hold."""
     total = hashlib.sha256()
     for name, path in files.items():
-        link = path.is_symlink()
-        content = os.fsencode(os.readlink(path)) if link else path.read_bytes()
-        total.update(f"{name}\0{link}\0{os.lstat(path).st_mode & 0o111}\0{len(content)}\0".encode())
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            content = os.fsencode(os.readlink(path))
+        else:
+            with open(path, "rb", buffering=0) as file:
+                content = file.read()
+        total.update(f"{name}\0{status.st_mode & 0o170111}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()
 
@@ -72,24 +82,44 @@ def requirements(python: str, architecture: str) -> tuple[str, ...]:
         "sys_platform": "linux",
     }
     found: dict[str, str] = {}
-    waiting = list(_wanted(map(parse, _direct()), target, ("",)))
+    waiting = list(_wanted(map(parse, direct_requirements()), target, ("",)))
     while waiting:
         requirement = waiting.pop()
         name = _normal(requirement.name)
         if name in found:
             continue
-        try:
-            installed = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = f"{name}{requirement.specifier}"
-            continue
-        found[name] = f"{name}=={installed.version}"
-        waiting += _wanted(map(parse, installed.requires or ()), target, ("", *sorted(requirement.extras)))
+        version = _installed(name)
+        found[name] = f"{name}{requirement.specifier}" if version is None else f"{name}=={version}"
+        if version is not None:
+            needs = importlib.metadata.requires(name) or ()
+            waiting += _wanted(map(parse, needs), target, ("", *sorted(requirement.extras)))
     return tuple(found[name] for name in sorted(found))
 
 
-def _direct() -> list[str]:
-    """pylife's own requirements: the checkout's, which may be newer than what was noted when it was installed."""
+def are_installed(requirements: Sequence[str]) -> bool:
+    """True when the pinned ones among ``requirements`` are what is installed here, and the others are not here."""
+    return all(_installed(name) == version for name, version in (_pin(item) for item in requirements))
+
+
+def _pin(requirement: str) -> tuple[str, str | None]:
+    """Name and version of ``name==version``; a requirement with a range has no version."""
+    found = re.fullmatch(r"([a-z0-9-]+)(?:==([^,*]+))?.*", requirement)
+    assert found is not None
+    return found[1], found[2]
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def direct_requirements() -> list[str]:
+    """pylife's own requirements: the checkout's, which may be newer than what was noted when it was installed.
+
+    Raises UnknownDependencies.
+    """
     project = Path(lifecycle.__file__).resolve().parent.parent / "pyproject.toml"
     if project.is_file():
         data = tomllib.loads(project.read_text()).get("project", {})

@@ -55,14 +55,14 @@ def buildpack(packed: Packed) -> Iterator[Member]:
     yield Entry(at, Kind.DIR, 0o755), None
     at += b"/" + found.version.encode()
     yield Entry(at, Kind.DIR, 0o755), None
-    members = dict(_tree(packed.directory, b""))
+    members = dict(tree(packed.directory, b""))
     if packed.sdk is not None:
-        members |= {b"lib/" + name: path for name, path in _tree(packed.sdk, b"")}
+        members |= {b"lib/" + name: path for name, path in tree(packed.sdk, b"")}
     for name in sorted(members, key=lambda item: item.split(b"/")):
         yield _member(at, name, members[name])
 
 
-def _tree(top: Path, prefix: bytes) -> Iterator[tuple[bytes, str]]:
+def tree(top: Path, prefix: bytes) -> Iterator[tuple[bytes, str]]:
     """Name and path of everything below ``top``, but byte code and version control."""
     with os.scandir(top) as entries:
         for entry in entries:
@@ -71,7 +71,7 @@ def _tree(top: Path, prefix: bytes) -> Iterator[tuple[bytes, str]]:
             name = prefix + os.fsencode(entry.name)
             yield name, entry.path
             if entry.is_dir(follow_symlinks=False):
-                yield from _tree(Path(entry.path), name + b"/")
+                yield from tree(Path(entry.path), name + b"/")
 
 
 def _member(at: bytes, name: bytes, path: str) -> Member:

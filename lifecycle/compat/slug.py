@@ -37,13 +37,17 @@ def words(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...
 
     Does not return for ``build.sh`` with the name of a program: a container's command may be one, and takes the place.
     """
-    from lifecycle.app.slug.order import is_ordered
-
     name, arguments = os.path.basename(argv[0]), tuple(argv[1:])
-    if name == "build.sh" or (name == "build" and (arguments or is_ordered(environment))):
+    if name == "build.sh" or (name == "build" and (arguments or _is_pod(environment))):
         return _slugbuilder(arguments)
     front = PROGRAMS.get(name, ())
     return (*front, "--", *arguments) if name in _COMMANDS and arguments else (*front, *arguments)
+
+
+def _is_pod(environment: Mapping[str, str]) -> bool:
+    from lifecycle.app.slug.order import is_ordered
+
+    return is_ordered(environment)
 
 
 def _slugbuilder(arguments: tuple[str, ...]) -> tuple[str, ...]:
