@@ -128,7 +128,7 @@ def test_a_full_version_of_a_pipfile_is_to_be_replaced(bench: Bench, wheels: Pat
     files["Pipfile.lock"] = files["Pipfile.lock"].replace(
         '"python_version": "3.11"', '"python_version": "3.13", "python_full_version": "3.13.2"'
     )
-    ran = bench.write(files).build("python")
+    ran = bench.write(files).user_env(BP_RUNTIME_SOURCES="image").build("python")
     assert ran.failure == "python.version-unavailable", ran.err
     assert "below [requires] in place of python_full_version, then `pipenv lock`:" in ran.err
 

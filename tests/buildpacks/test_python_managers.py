@@ -273,7 +273,25 @@ WRONG: list[tuple[dict[str, str | bytes], dict[str, str], str, str]] = [
     ({"requirements.txt": "", ".python-version": "3.8\n"}, {}, "python.version-eol", "since 2024-10"),
     ({"requirements.txt": "", ".python-version": "2.7\n"}, {}, "python.version-eol", "since 2020-01"),
     ({"requirements.txt": "", ".python-version": "4.0\n"}, {}, "python.version-unknown", "no such release"),
-    ({"requirements.txt": "", ".python-version": "3.13\n"}, {}, "python.version-unavailable", "BP_RUNTIME_SOURCES"),
+    (
+        {"requirements.txt": "", ".python-version": "3.13\n"},
+        {"BP_RUNTIME_SOURCES": "image"},
+        "python.version-unavailable",
+        "BP_RUNTIME_SOURCES",
+    ),
+    (
+        {"requirements.txt": "", ".python-version": "3.13\n"},
+        {"UV_PYTHON_INSTALL_MIRROR": "http://127.0.0.1:9"},
+        "runtime.network",
+        "echo 3.11 > .python-version",
+    ),
+    (
+        {"requirements.txt": "", ".python-version": "3.13.999\n"},
+        {"UV_PYTHON_INSTALL_MIRROR": "http://127.0.0.1:9"},
+        "python.version-unavailable",
+        "uv: Python 3.13.",
+    ),
+    ({"requirements.txt": ""}, {"UV_MANAGED_PYTHON": "1"}, "python.forbidden-variable", "UV_MANAGED_PYTHON"),
     (
         {"requirements.txt": ""},
         {"PIP_TARGET": "/x", "UV_PROJECT": "y"},

@@ -185,7 +185,7 @@ def _explain_unavailable(app: str, wish: Wish, there: str, rows: list[str]) -> N
     shown = f"{where}: {line_of(app, wish)}\n{found}"
     other = (
         f"{wish.edit}\nor build with a builder whose build image has Python {wish.text}\n"
-        "or name a source that has it: pylife build --env BP_RUNTIME_SOURCES=image,folder:DIRECTORY,mirror:URL ..."
+        "or name a source that has it: pylife build --env BP_RUNTIME_SOURCES=image,folder:DIRECTORY,uv,mirror:URL ..."
     )
     numbers = _numbers(wish)
     exact = wish.text[:1].isdigit()

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+import weakref
 from urllib.parse import quote
 
 from pylife_sdk.context import Build, Detect, read_bytes, write_file
@@ -48,7 +49,7 @@ class Uv(Source):
         self.settings = _settings(context)
         self.none = f"uv {self.uv_version} knows no CPython for this system"
         self._known: list[str] = []
-        self._trees: dict[str, tempfile.TemporaryDirectory[str]] = {}
+        self._trees: dict[str, str] = {}
 
     def versions(self) -> list[str]:
         ran = self._uv("list", "--all-versions", "--only-downloads", "--output-format", "json")
@@ -79,11 +80,11 @@ class Uv(Source):
         archive = self._archive(version)
         if version not in self._trees:
             self._install_archive(version, archive)
-        with self._trees.pop(version) as tree:
-            home = os.path.join(tree, self._name(version))
-            for entry in sorted(os.listdir(home)):
-                if entry != "BUILD":  # the name of the build, which only uv reads
-                    shutil.move(os.path.join(home, entry), os.path.join(directory, entry))
+        home = os.path.join(self._trees[version], self._name(version))
+        for entry in sorted(os.listdir(home)):
+            if entry != "BUILD":  # the name of the build, which only uv reads
+                shutil.move(os.path.join(home, entry), os.path.join(directory, entry))
+        self._forget(version)
 
     def components(self, version: str) -> list[Component]:
         return [Component(self.runtime.name, version, f"pkg:generic/{self.runtime.name}@{version}", "Python-2.0")]
@@ -96,7 +97,7 @@ class Uv(Source):
         ran = self._install(version, self.settings | {"UV_PYTHON_CACHE_DIR": directory})
         archives = [name for name in sorted(os.listdir(directory)) if not name.startswith(".")]
         if ran.code or len(archives) != 1:
-            del self._trees[version]
+            self._forget(version)
             self._explain(f"uv could not fetch CPython {version}", ran)
         return os.path.join(directory, archives[0])
 
@@ -114,15 +115,19 @@ class Uv(Source):
             write_file(listed, json.dumps({self._name(version): entry}))
             ran = self._install(version, {LIST: listed, "UV_OFFLINE": "1"})
         if ran.code:
-            del self._trees[version]
+            self._forget(version)
             self._explain(f"uv could not install CPython {version} from the cache", ran)
 
     def _install(self, version: str, settings: dict[str, str]) -> Ran:
         # Beside the layers: a rename puts it into its layer.
         assert isinstance(self.context, Build)
-        tree = self._trees[version] = tempfile.TemporaryDirectory(prefix=".uv-python-", dir=self.context.layers)
-        command = ("install", "--no-bin", "--install-dir", tree.name, self._name(version))
+        tree = self._trees[version] = tempfile.mkdtemp(prefix=".uv-python-", dir=self.context.layers)
+        weakref.finalize(self, shutil.rmtree, tree, ignore_errors=True)
+        command = ("install", "--no-bin", "--install-dir", tree, self._name(version))
         return self._uv(*command, settings=settings)
+
+    def _forget(self, version: str) -> None:
+        shutil.rmtree(self._trees.pop(version), ignore_errors=True)
 
     def _uv(self, *arguments: str, settings: dict[str, str] | None = None) -> Ran:
         assert isinstance(self.context, Build)
@@ -151,7 +156,8 @@ class Uv(Source):
         return f", {_shown(self.settings[LIST])}" if LIST in self.settings else ""
 
     def _explain(self, what: str, ran: Ran) -> None:
-        words = [line for line in ran.output.splitlines() if not line.startswith(("Downloading", "Extracting"))]
+        steps = ("Downloading", "Downloaded", "Extracting", "Extracted")
+        words = [line for line in ran.output.splitlines() if line and not line.strip().startswith(steps)]
         words = words[-12:] or [f"uv ended with {ran.code} and said nothing"]
         version = re.search(r"CPython (\S+)", what)
         known = nearest(self._known, version[1] if version else "", limit=8)
