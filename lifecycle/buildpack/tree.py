@@ -84,13 +84,16 @@ class BuildRoot:
             return None
         except OSError as error:
             raise BadFile(f"{inside} cannot be read", why=error.strerror, where=inside) from error
-        with os.fdopen(fd, "rb") as file:
+        try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 raise BadFile(f"{inside} cannot be read", why="it is not a regular file", where=inside)
             if status.st_size > READ_LIMIT:
                 raise BadFile(f"{inside} is too large", why=f"{status.st_size} bytes; the limit is {READ_LIMIT}")
-            return file.read(READ_LIMIT)
+            with open(fd, "rb", closefd=False) as file:
+                return file.read(READ_LIMIT)
+        finally:
+            os.close(fd)
 
     def write(self, inside: str, data: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
         """Write ``data`` as a new file at ``inside``, replacing whatever had that name; parents must exist.

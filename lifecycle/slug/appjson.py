@@ -153,7 +153,7 @@ def _formation(data: object, at: str) -> dict[str, int]:
     for name, item in _table(data, at).items():
         quantity = item.get("quantity", 1) if isinstance(item, dict) else item
         if not isinstance(quantity, int) or isinstance(quantity, bool) or quantity < 0:
-            raise _wrong(f"{at}.{name}.quantity", quantity, "a number")
+            raise _wrong(f"{at}.{name}.quantity", quantity, "a whole number from 0 up")
         found[name] = quantity
     return found
 

@@ -26,10 +26,13 @@ def read_app_file(app: Path, name: str) -> bytes | None:
         return None
     except OSError as error:
         raise SourceUnreadable(f"{name} cannot be read", why=error.strerror, where=name) from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             return None
         if status.st_size > _LIMIT:
             raise SourceUnreadable(f"{name} cannot be read", why=f"it has more than {_LIMIT >> 20} MiB", where=name)
-        return file.read()
+        with open(fd, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(fd)

@@ -427,6 +427,13 @@ def test_bad_procfile_is_told_before_anything_is_compiled(world: World) -> None:
     assert world.lines == []
 
 
+def test_procfile_that_is_a_directory_is_an_error_and_no_traceback(world: World) -> None:
+    world.source({"Procfile/web": "x"})
+    world.buildpack("one")
+    with pytest.raises(BadFile, match="it is not a regular file"):
+        world.build()
+
+
 def test_procfile_that_the_buildpack_makes_counts(world: World) -> None:
     world.buildpack("one", compile='echo "web: made" >"$1/Procfile"')
     assert world.build().types.declared == ("web",)
