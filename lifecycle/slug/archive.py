@@ -28,7 +28,7 @@ from lifecycle.archive import (
 )
 from lifecycle.archive.compress import CompressedSink
 from lifecycle.archive.entry import printable
-from lifecycle.archive.errors import NoSpace, NotATar
+from lifecycle.archive.errors import ExtractFailed, NoSpace, NotATar
 from lifecycle.archive.tree import Tree
 from lifecycle.errors import PylifeError
 from lifecycle.oci.digest import Digest
@@ -156,7 +156,8 @@ def read_slug(
     Heroku's slugs, which hold everything below ``app/``, are unpacked without it. ``owner`` is who gets the files;
     None: whoever unpacks. setuid and setgid bits of files are dropped; devices and FIFOs, names that lead out and
     archives that grow without measure are refused; a link may point out, but nothing is written through it. Whatever
-    fails leaves the directory empty. ``name`` is the archive, for people. Raises BadSlug, NoSpace, DiskFull, NoAccess.
+    fails leaves the directory empty. ``name`` is the archive, for people. Raises BadSlug, NoSpace, ExtractFailed,
+    NoAccess.
     """
     done = unpack_archive(stream, directory, name, owner=owner, limits=limits)
     try:
@@ -186,7 +187,7 @@ def unpack_archive(
         match error:
             case NotATar():
                 raise BadSlug(f"{name} is no tar archive", why=str(error)) from error
-            case NoSpace():
+            case NoSpace() | ExtractFailed():
                 raise
             case PylifeError():
                 raise BadSlug(f"{name} cannot be unpacked", why=str(error)) from error
@@ -277,18 +278,17 @@ class Tally:
 
 
 class _Bounded:
-    """Writes through until more than ``limit`` bytes came; then drops what comes."""
+    """Writes through as long as no more than ``limit`` bytes have come (0: ever); then drops what comes."""
 
     def __init__(self, out: BinaryIO, limit: int) -> None:
         self._out = out
-        self._left = limit or None
+        self._limit = limit
+        self._came = 0
 
     def write(self, data: bytes) -> int:
-        if self._left is not None:
-            self._left = max(0, self._left - len(data))
-            if self._left == 0:
-                return len(data)
-        self._out.write(data)
+        self._came += len(data)
+        if not self._limit or self._came <= self._limit:
+            self._out.write(data)
         return len(data)
 
 
