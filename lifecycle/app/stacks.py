@@ -18,7 +18,8 @@ from lifecycle.builder.defaults import (
 )
 from lifecycle.builder.definition import StackDefinition, load_stack
 from lifecycle.builder.share import shared
-from lifecycle.builder.stack import Stack, create_stack, ensure_stack, inspect_stack, list_stacks
+from lifecycle.builder.slug import ensure_slug_images, find_slug_images, slug_reference
+from lifecycle.builder.stack import Stack, create_stack, ensure_stack, image_dict, inspect_stack, list_stacks
 from lifecycle.image import StorePlace, load_image, locate, save
 from lifecycle.oci import Reference
 
@@ -31,19 +32,35 @@ def stack_definition(name: str) -> StackDefinition:
     return load_stack(path if path.exists() else shared("stacks") / name)
 
 
-def make_stack(name: str, ports: Ports, *, force: bool = False, mirror: str | None = None) -> Stack:
-    """The stack's images, made when they are missing or their definition changed; always with ``force``."""
+def make_stack(name: str, ports: Ports, *, force: bool = False, mirror: str | None = None) -> dict[str, Any]:
+    """The stack's images as plain data, made when they are missing or their definition changed; always with
+    ``force``."""
     definition = stack_definition(name)
     source = os.environ.get("PYLIFE_DEBIAN_MIRROR", "") if mirror is None else mirror
-    with open_engine(ports):
+    with open_engine(ports) as engine:
         if force:
             create_stack(definition, ports.store, ports.sink, mirror=source)
-        return ensure_stack(definition, ports.store, ports.sink, mirror=source)
+        made = ensure_stack(definition, ports.store, ports.sink, mirror=source)
+        if definition.pylife:
+            ensure_slug_images(definition, engine, mirror=source)
+    return _as_dict(made, ports)
 
 
 def show_stack(name: str, ports: Ports) -> dict[str, Any]:
     """The stack as it is in the store."""
-    return inspect_stack(stack_definition(name), ports.store).as_dict()
+    return _as_dict(inspect_stack(stack_definition(name), ports.store), ports)
+
+
+def _as_dict(stack: Stack, ports: Ports) -> dict[str, Any]:
+    """The stack as plain data, with the images that hold pylife under ``builder`` and ``runner``."""
+    data, definition = stack.as_dict(), stack.definition
+    found = find_slug_images(definition, ports.store) if definition.pylife else None
+    if found is not None:
+        data["images"] |= {
+            "builder": image_dict(slug_reference(definition, "build"), found.builder),
+            "runner": image_dict(slug_reference(definition, "run"), found.runner),
+        }
+    return data
 
 
 def stacks(ports: Ports) -> list[dict[str, Any]]:

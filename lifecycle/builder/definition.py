@@ -59,7 +59,10 @@ class ImageDefinition:
 
 @dataclass(frozen=True, slots=True)
 class StackDefinition:
-    """A stack: two images of one distribution that fit each other."""
+    """A stack: two images of one distribution that fit each other.
+
+    With ``pylife`` two more are made of them, a slugbuilder and a slugrunner with pylife in them.
+    """
 
     id: str
     name: str
@@ -76,6 +79,7 @@ class StackDefinition:
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     mirror: str = ""
+    pylife: bool = False
 
     def image(self, kind: Kind) -> ImageDefinition:
         """What makes the image of that kind."""
@@ -91,7 +95,7 @@ class StackDefinition:
         del data[kind]["base"]
         if (base := self.image(kind).base) is not None:
             data["base"] = base.key(kind)
-        del data["mirror"], data["run" if kind == "build" else "build"]
+        del data["mirror"], data["pylife"], data["run" if kind == "build" else "build"]
         if kind == "build":
             data["run_packages"] = self.run.packages  # a build image says what its run image has
         text = json.dumps({"format": FORMAT, "kind": kind, **data}, sort_keys=True)
@@ -125,7 +129,7 @@ def _load(file: Path, seen: tuple[Path, ...]) -> StackDefinition:
     only(
         top,
         *("id", "name", "suite", "components", "description", "maintainer", "distro", "user", "env", "labels"),
-        *("exclude", "include", "drop", "mirror", "run", "build"),
+        *("exclude", "include", "drop", "mirror", "pylife", "run", "build"),
     )
     distro, user = top.table("distro"), top.table("user")
     only(distro, "name", "version")
@@ -150,6 +154,7 @@ def _load(file: Path, seen: tuple[Path, ...]) -> StackDefinition:
         exclude=top.strings("exclude"),
         include=top.strings("include"),
         mirror=top.text("mirror"),
+        pylife=top.flag("pylife"),
     )
 
 

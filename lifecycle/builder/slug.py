@@ -27,10 +27,7 @@ from lifecycle.image import Image, Layer, Ports, StorePlace, append, load, save,
 from lifecycle.oci import History, Reference
 from lifecycle.store import LocalStore
 
-REFERENCES: Mapping[Kind, Reference] = {
-    "build": Reference.parse("pylife/slugbuilder:latest"),
-    "run": Reference.parse("pylife/slugrunner:latest"),
-}
+_NAMES: Mapping[Kind, str] = {"build": "builder", "run": "runner"}
 ENTRYPOINTS: Mapping[Kind, str] = {"build": "/builder/build.sh", "run": "/runner/init"}
 LINKS = (
     *("build", "builder/build.sh", "exec", "runner/init", "start"),
@@ -67,6 +64,17 @@ class SlugImages(NamedTuple):
     runner: Image
 
 
+def slug_reference(stack: StackDefinition, kind: Kind) -> Reference:
+    """The name of the image with pylife in the local store: ``pylife/slugbuilder`` for the stack ``slug``."""
+    return Reference.parse(f"pylife/{stack.name}{_NAMES[kind]}:latest")
+
+
+def find_slug_images(stack: StackDefinition, store: LocalStore) -> SlugImages | None:
+    """Both images as they are in the store, whatever they were made of; None when one is not there."""
+    builder, runner = _stored(stack, "build", store), _stored(stack, "run", store)
+    return None if builder is None or runner is None else SlugImages(builder, runner)
+
+
 def ensure_slug_images(stack: StackDefinition, workshop: Workshop, *, mirror: str = "") -> SlugImages:
     """Both images from the store when they are current, else made: the stack when it must be, pylife's layers upon it.
 
@@ -85,8 +93,8 @@ def ensure_slug_images(stack: StackDefinition, workshop: Workshop, *, mirror: st
 def _current(stack: StackDefinition, own: str, store: LocalStore) -> SlugImages | None:
     """The images in the store, if they are what making them now would give."""
     found = []
-    for kind in REFERENCES:
-        base, image = find_current(stack, kind, store), _stored(kind, store)
+    for kind in _NAMES:
+        base, image = find_current(stack, kind, store), _stored(stack, kind, store)
         if base is None or image is None or image.config.labels.get(KEY_LABEL) != _key(base, own):
             return None
         if not are_installed(image.config.labels.get(REQUIREMENTS_LABEL, "").split()):
@@ -97,10 +105,11 @@ def _current(stack: StackDefinition, own: str, store: LocalStore) -> SlugImages 
     return SlugImages(*found)
 
 
-def _stored(kind: Kind, store: LocalStore) -> Image | None:
-    if store.get(REFERENCES[kind]) is None:
+def _stored(stack: StackDefinition, kind: Kind, store: LocalStore) -> Image | None:
+    ref = slug_reference(stack, kind)
+    if store.get(ref) is None:
         return None
-    image = load(StorePlace(REFERENCES[kind]), Ports(store))
+    image = load(StorePlace(ref), Ports(store))
     return image if isinstance(image, Image) else None
 
 
@@ -120,10 +129,11 @@ def _python(image: Image) -> str:
 
 def _make(stack: StackDefinition, files: Mapping[str, str], own: str, workshop: Workshop, mirror: str) -> SlugImages:
     store = workshop.store
+    builder_name, runner_name = (slug_reference(stack, kind).familiar for kind in _NAMES)
     with store.hold():
         made = ensure_stack(stack, store, workshop.sink, mirror=mirror)
         launcher = compile_launcher(made.build_image, workshop)
-        with step(workshop.sink, "slug/images", "Putting pylife into the images slugbuilder and slugrunner") as told:
+        with step(workshop.sink, "slug/images", f"Putting pylife into {builder_name} and {runner_name}") as told:
             below, labels = _dependencies(made, workshop)
             above = python_layer(_itself(files), _LIB, made.build_image, workshop)
             pair = [(below, History(CREATED, "What pylife depends on")), (above, History(CREATED, "pylife"))]
@@ -131,11 +141,11 @@ def _make(stack: StackDefinition, files: Mapping[str, str], own: str, workshop: 
             builder = append(made.build_image, [*_contract(stack, launcher, store), *pair])
             runner = append(made.run_image, pair)
             images = SlugImages(
-                _configured(builder, "build", _key(made.build_image, own), labels),
-                _configured(runner, "run", _key(made.run_image, own), labels),
+                _configured(builder, ENTRYPOINTS["build"], _key(made.build_image, own), labels),
+                _configured(runner, ENTRYPOINTS["run"], _key(made.run_image, own), labels),
             )
-        for kind, image in zip(REFERENCES, images, strict=True):
-            save(image, StorePlace(REFERENCES[kind]), Ports(store), workshop.sink)
+        for kind, image in zip(_NAMES, images, strict=True):
+            save(image, StorePlace(slug_reference(stack, kind)), Ports(store), workshop.sink)
     return images
 
 
@@ -151,16 +161,15 @@ def _contract(stack: StackDefinition, launcher: bytes, store: LocalStore) -> lis
     ]
 
 
-def _configured(image: Image, kind: Kind, key: str, more: Mapping[str, str]) -> Image:
+def _configured(image: Image, entrypoint: str, key: str, more: Mapping[str, str]) -> Image:
     labels = {
         **image.config.labels,
-        "org.opencontainers.image.title": REFERENCES[kind].repository.rpartition("/")[2],
         "io.buildpacks.lifecycle.version": lifecycle.__version__,
         KEY_LABEL: key,
         **more,
     }
     config = image.config.with_container(
-        Entrypoint=[ENTRYPOINTS[kind]],
+        Entrypoint=[entrypoint],
         WorkingDir=image.config.env.get("HOME", "/"),
         Labels={name: labels[name] for name in sorted(labels)},
     )
@@ -173,15 +182,14 @@ def _dependencies(stack: Stack, workshop: Workshop) -> tuple[Layer, dict[str, st
     python, architecture = _python(stack.build_image), stack.build_image.config.platform.architecture
     wanted = requirements(python, architecture)
     key = hashlib.sha256("\n".join((_FORMAT, python, architecture, *wanted)).encode()).hexdigest()
-    layer = _kept(key, workshop.store) or _downloaded(wanted, python, stack.build_image, workshop)
+    layer = _kept(stack.definition, key, workshop.store) or _downloaded(wanted, python, stack.build_image, workshop)
     return layer, {REQUIREMENTS_LABEL: " ".join(wanted), LAYER_LABEL: f"{key} {layer.diff_id}"}
 
 
-def _kept(key: str, store: LocalStore) -> Layer | None:
-    for kind in REFERENCES:
-        old = _stored(kind, store)
-        said, _, diff_id = (old.config.labels.get(LAYER_LABEL, "") if old else "").partition(" ")
-        for layer in old.layers if old is not None and said == key else ():
+def _kept(stack: StackDefinition, key: str, store: LocalStore) -> Layer | None:
+    for old in find_slug_images(stack, store) or ():
+        said, _, diff_id = old.config.labels.get(LAYER_LABEL, "").partition(" ")
+        for layer in old.layers if said == key else ():
             if str(layer.diff_id) == diff_id and store.blobs.has(layer.descriptor.digest):
                 return layer
     return None

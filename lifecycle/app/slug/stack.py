@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from lifecycle.app.ports import Ports
 from lifecycle.builder.definition import load_stack
 from lifecycle.builder.share import shared
-from lifecycle.builder.slug import REFERENCES, SlugImages, ensure_slug_images
+from lifecycle.builder.slug import SlugImages, ensure_slug_images
 
 if TYPE_CHECKING:
     from lifecycle.phases.inputs import Engine
 
 STACK = "slug"
-BUILDER, RUNNER = REFERENCES["build"].familiar, REFERENCES["run"].familiar
+BUILDER, RUNNER = "pylife/slugbuilder:latest", "pylife/slugrunner:latest"
 """The names under which the images are in the local store."""
 
 

@@ -12,7 +12,7 @@ from lifecycle.cli.text import pairs, size, table
 _DEFAULT = "bookworm"
 
 
-@command(examples=["pylife stack create", "pylife stack create ./stacks/bookworm --force"])
+@command(examples=["pylife stack create", "pylife stack create slug", "pylife stack create ./stacks/mine --force"])
 @click.argument("name", default=_DEFAULT, metavar="[NAME|DIR]")
 @click.option("--force", is_flag=True, help="Make the images anew, with today's packages.")
 @click.option(
@@ -24,7 +24,7 @@ def create(session: Session, name: str, force: bool, mirror: str | None, as_json
     """Make a stack's build and run image from Debian packages; what is current already is kept."""
     from lifecycle.app.stacks import make_stack
 
-    _show(session, make_stack(name, session.ports, force=force, mirror=mirror).as_dict(), as_json)
+    _show(session, make_stack(name, session.ports, force=force, mirror=mirror), as_json)
 
 
 @command(name="list", examples=["pylife stack list"])
@@ -59,8 +59,7 @@ def _show(session: Session, stack: dict[str, Any], as_json: bool) -> None:
         session.print_json(stack)
         return
     rows = [("stack", f"{stack['name']} ({stack['id']})")]
-    for kind in ("build", "run"):
-        image = stack["images"][kind]
+    for kind, image in stack["images"].items():
         rows.append((f"{kind} image", f"{image['name']}\n{image['digest']}"))
         rows.append(("", f"{size(image['size'])}, {len(image['packages'])} packages"))
     session.print(pairs(rows))
