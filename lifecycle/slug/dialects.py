@@ -1,8 +1,12 @@
 """How the tools that know a Procfile differ in what they take, overlook and refuse.
 
-Source: the sources of deis slugbuilder (procfile), herokuish (procfile.bash), dokku (procfile-util), piku (piku.py) and
-heroku/procfile (SPEC.md, procfile.rs). slug-pilot reads what BlueKing's platform reads, and so does this dialect: a
-YAML mapping whose types name Kubernetes objects.
+Where no user can mean what a tool does, the dialects are kinder than the tool, and say so in a warning where it could
+matter: a carriage return at a line's end, a byte order mark and blanks around a type are no part of type or command; a
+comment is never a type; lines without a type or a command are no entries; bytes that are no UTF-8 text are refused.
+
+Source: the sources of deis slugbuilder (procfile), herokuish (procfile.bash), dokku (procfile-util), piku (piku.py,
+without its check of cron times) and heroku/procfile (SPEC.md, procfile.rs). slug-pilot reads what BlueKing's platform
+reads, and so does this dialect: a YAML mapping whose types name Kubernetes objects.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 """The lines of herokuish.
 
-Source: gliderlabs/herokuish, include/buildpack.bash, include/procfile.bash, include/slug.bash.
+Source: gliderlabs/herokuish, include/buildpack.bash, include/procfile.bash, include/slug.bash;
+heroku-buildpack-multi, bin/compile.
 """
 
 from __future__ import annotations
 
 from lifecycle.slug import moments as m
-from lifecycle.slug.profiles.lines import Lines, du, types
+from lifecycle.slug.profiles.lines import MultiLines, du, types
 
 
-class HerokuishJournal(Lines):
+class HerokuishJournal(MultiLines):
     def tell(self, moment: m.Moment) -> None:
         match moment:
             case m.CacheRestored(found=False, why=why) if why:
@@ -30,6 +31,10 @@ class HerokuishJournal(Lines):
                 self.title("Unable to select a buildpack")
             case m.HookStarted(hook=hook):
                 self.title(f"Running {hook} hook")
+            case m.Selected(buildpacks=buildpacks):
+                self.select(buildpacks)
+            case m.Compiling(kind=kind):
+                self.framework(kind)
             case m.Line():
                 self.output(moment)
             case m.Discovering():
@@ -38,6 +43,7 @@ class HerokuishJournal(Lines):
                 if declared:
                     self.body(f"Procfile declares types -> {types(declared)}")
                 elif default:
+                    self.release(kind)
                     self.body(f"Default types for {kind} -> {types(default)}")
                 else:
                     self.body("No process types found")

@@ -43,6 +43,25 @@ class Lines:
         self.write(line.stream, text)
 
 
+class MultiLines(Lines):
+    """Lines of the tools that run several buildpacks by heroku-buildpack-multi, whose lines these are."""
+
+    several = False
+
+    def select(self, buildpacks: tuple[str, ...]) -> None:
+        self.several = len(buildpacks) > 1
+
+    def framework(self, kind: str) -> None:
+        """A buildpack begins to compile."""
+        if self.several:
+            self.write("stdout", f"=====> Detected Framework: {kind}")
+
+    def release(self, kind: str) -> None:
+        """The last buildpack's default process types are the app's."""
+        if self.several:
+            self.body(f"Using release configuration from last framework ({kind}).")
+
+
 def du(size: int) -> str:
     """Bytes as ``du -h`` writes them: powers of 1024, rounded up, one decimal below ten: ``8.3M``, ``24M``."""
     if size < 1024:

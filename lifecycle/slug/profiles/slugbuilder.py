@@ -1,15 +1,15 @@
 """The lines of deis slugbuilder, with those that BlueKing's default steps look for.
 
-Source: deis/slugbuilder, rootfs/builder/build.sh; flynn slugbuilder for .slugignore; BlueKing's default step set.
+Source: deis/slugbuilder, rootfs/builder/build.sh; flynn slugbuilder for .slugignore; heroku-buildpack-multi; BlueKing's default step set.
 """
 
 from __future__ import annotations
 
 from lifecycle.slug import moments as m
-from lifecycle.slug.profiles.lines import Lines, Write, du, types
+from lifecycle.slug.profiles.lines import MultiLines, Write, du, types
 
 
-class SlugbuilderJournal(Lines):
+class SlugbuilderJournal(MultiLines):
     def __init__(self, write: Write) -> None:
         super().__init__(write)
         self.building = False
@@ -41,8 +41,11 @@ class SlugbuilderJournal(Lines):
             case m.HookStarted(hook=hook):
                 self._build()
                 self.title(f"Running {hook} hook")
-            case m.Compiling():
+            case m.Selected(buildpacks=buildpacks):
+                self.select(buildpacks)
+            case m.Compiling(kind=kind):
                 self._build()
+                self.framework(kind)
             case m.Line():
                 self.output(moment)
             case m.Discovering():
@@ -51,6 +54,7 @@ class SlugbuilderJournal(Lines):
                 if declared:
                     self.body(f"Procfile declares types -> {types(declared)}")
                 if default:
+                    self.release(kind)
                     self.body(f"Default process types for {kind} -> {types(default)}")
                 if not declared and not default:
                     self.body("No process types found")
