@@ -1,6 +1,7 @@
 """The lines of deis slugbuilder, with those that BlueKing's default steps look for.
 
-Source: deis/slugbuilder, rootfs/builder/build.sh; flynn slugbuilder for .slugignore; heroku-buildpack-multi; BlueKing's default step set.
+Source: deis/slugbuilder, rootfs/builder/build.sh; flynn slugbuilder for .slugignore; heroku-buildpack-multi,
+bin/compile; BlueKing's default step set.
 """
 
 from __future__ import annotations
