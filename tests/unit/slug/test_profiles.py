@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from cases import Case, load_cases
+from classic import World
 
 from lifecycle.slug import moments as m
 from lifecycle.slug.profiles import PROFILES, Profile, open_journal, open_json_journal
@@ -175,6 +177,28 @@ def test_platform_sees_every_step_begin_and_end_in_order(profile: Profile, steps
         assert done > starts if step.done else done == -1, step
     ends = [done for step, (_, done) in zip(steps, found, strict=True) if step.done]
     assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize(("profile", "steps"), [("slugbuilder", DEFAULT_STEPS), ("slug-pilot", PILOT_STEPS)])
+def test_platform_sees_the_steps_of_an_app_that_is_really_compiled(
+    profile: Profile, steps: Sequence[Step], tmp_path: Path
+) -> None:
+    world = World(tmp_path / "world")
+    world.source({"Procfile": "web: serve\n"})
+    world.source({"bin/pre-compile": "#!/bin/sh\necho before\n", "bin/post-compile": "#!/bin/sh\n"}, mode=0o755)
+    world.buildpack("apt")
+    world.buildpack(
+        "python", compile="echo '-----> Installing'", release="echo 'default_process_types: {console: python}'"
+    )
+    world.build(mode="multi")
+    lines = [line for _, line in told(profile, (*SETUP, *world.moments, *EXPORT))]
+    found = follow(steps, lines)
+    assert [starts for starts, _ in found] == sorted(starts for starts, _ in found)
+    assert all(starts >= 0 for starts, _ in found)
+    assert all(done > starts for step, (starts, done) in zip(steps, found, strict=True) if step.done)
+    assert "-----> Installing" in lines
+    assert "       Procfile declares types -> web" in lines
+    assert "       Default process types for Python -> console" in lines
 
 
 @pytest.mark.parametrize(("profile", "steps"), [("slugbuilder", DEFAULT_STEPS), ("slug-pilot", PILOT_STEPS)])
