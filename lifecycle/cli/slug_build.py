@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,6 +41,11 @@ def journal(session: Session, log: str, silent: bool) -> Journal:
     return open_journal(profile, write)
 
 
+def classic_buildpacks(texts: Sequence[str]) -> tuple[str, ...]:
+    """What -b names; a directory that is there is meant, however it is written."""
+    return tuple(os.path.abspath(text) if os.sep in text and os.path.isdir(text) else text for text in texts)
+
+
 def build_slug_image(session: Session, options: dict[str, Any]) -> None:
     """``pylife build --slug``: compile the app with classic buildpacks and put it on the slugrunner image."""
     from lifecycle.app.slug.image import build_image
@@ -49,7 +55,7 @@ def build_slug_image(session: Session, options: dict[str, Any]) -> None:
     request = image_request(session, options)
     order = SlugOrder(
         app=str(options["app"]),
-        buildpacks=options["buildpacks"],
+        buildpacks=classic_buildpacks(options["buildpacks"]),
         config_vars=parse_env(options["env"], options["env_file"]),
         cache="off" if options["no_cache"] else str(options["cache"]) if options["cache"] else None,
         clear_cache=options["clear_cache"],

@@ -9,7 +9,7 @@ import click
 
 from lifecycle.cli.command import Group, Session, command, setting_flag
 from lifecycle.cli.options import env_options, parse_env
-from lifecycle.cli.slug_build import journal
+from lifecycle.cli.slug_build import classic_buildpacks, journal
 from lifecycle.cli.text import size
 
 _APP = click.option("--app", metavar="PLACE", help="The app (default: in a slug image /tmp/app or /app, else .).")
@@ -159,7 +159,7 @@ def _order(options: dict[str, Any]) -> Any:
 
     return SlugOrder(
         app=options.get("app"),
-        buildpacks=options["buildpacks"],
+        buildpacks=classic_buildpacks(options["buildpacks"]),
         config_vars=parse_env(options["env"], options["env_file"]),
         cache="off" if options.get("app") else None,
     )

@@ -60,12 +60,16 @@ class ReleaseFailed(PylifeError):
 
 @dataclass(frozen=True, slots=True)
 class ClassicBuildpack:
-    """A buildpack at the inside path ``path``; ``origin`` is where it came from, for people: no credentials in it."""
+    """A buildpack at the inside path ``path``; ``origin`` is where it came from, for people: no credentials in it.
+
+    A ``last_resort`` takes every app: of a builder's own it is asked only when no other takes the app.
+    """
 
     name: str
     path: str
     origin: str = ""
     version: str = ""
+    last_resort: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ def detect_all(
         return tuple(choices)
     taking = []
     for buildpack in buildpacks:
+        if buildpack.last_resort and taking:
+            continue
         journal.tell(Detecting(buildpack.name))
         if kind := detect(buildpack, around).kind:
             taking.append(Choice(buildpack, kind))

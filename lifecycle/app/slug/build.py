@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lifecycle.app.engine import scratch
 from lifecycle.app.ports import Ports
-from lifecycle.app.slug.defaults import default_buildpacks, place_default
+from lifecycle.app.slug.defaults import LAST_RESORT, default_buildpacks, place_default
 from lifecycle.app.slug.site import Site, chosen_path
 from lifecycle.errors import PylifeError
 from lifecycle.phases.inputs import EPOCH
@@ -184,6 +184,9 @@ def _bring(
     """The buildpacks at their places in the root, in order."""
     placed = [] if selection.references else _installed(site)
     for number, reference in enumerate(selection.references or default_buildpacks()):
+        last = not selection.references and reference.name == LAST_RESORT
+        if last and not site.root.is_file(f"{site.paths.build}/Procfile"):
+            continue  # without a word about how to start it, the app is nothing that this builder knows
         inside = f"{chosen_path(site.paths)}/{number:02}_{reference.name}"
         if reference.kind == "named":
             place = place_default(reference.name, work / f"buildpack-{number}")
@@ -191,7 +194,7 @@ def _bring(
             journal.tell(FetchingBuildpack(reference.name, reference.version, str(reference)))
             place = fetch_buildpack(reference, request.remotes, work / f"buildpack-{number}", local=selection.trusted)
         copy_directory(place, site.host(inside), owner=site.owner.chown)
-        placed.append(ClassicBuildpack(reference.name, inside, str(reference), reference.version))
+        placed.append(ClassicBuildpack(reference.name, inside, str(reference), reference.version, last))
     return tuple(placed)
 
 

@@ -11,6 +11,9 @@ from lifecycle.slug.selection import BuildpackReference
 ORDER = ("python", "nodejs", "java", "static", "null")
 """Heroku's order, in which Python comes before Node.js; the slugbuilder's had Node.js first."""
 
+LAST_RESORT = "null"
+"""Takes every app and compiles nothing: of use where a Procfile says what to start."""
+
 _NEEDS = "needs"
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 

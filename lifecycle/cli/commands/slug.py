@@ -14,7 +14,7 @@ import click
 from lifecycle.cli.build_summary import show
 from lifecycle.cli.command import Group, Session, command, json_flag, registry_flags, setting_flag
 from lifecycle.cli.options import env_options, limit_options, parse_env, parse_memory, parse_volumes
-from lifecycle.cli.slug_build import image_request, journal
+from lifecycle.cli.slug_build import classic_buildpacks, image_request, journal
 from lifecycle.cli.slug_verbs import VERBS
 from lifecycle.cli.text import size
 from lifecycle.errors import UsageError
@@ -64,7 +64,7 @@ def build(session: Session, /, **options: Any) -> None:
         app=options["app"],
         outputs=outputs,
         types=options["procfile_output"],
-        buildpacks=options["buildpacks"],
+        buildpacks=classic_buildpacks(options["buildpacks"]),
         config_vars=env,
         cache="off" if options["no_cache"] else options["cache"],
         clear_cache=options["clear_cache"],
