@@ -55,7 +55,7 @@ def detect_all(
                 raise _refusal(buildpack, found, mode, journal)
             choices.append(Choice(buildpack, found.kind))
         return tuple(choices)
-    taking = []
+    taking: list[Choice] = []
     for buildpack in buildpacks:
         if buildpack.last_resort and taking:
             continue

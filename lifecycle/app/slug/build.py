@@ -224,7 +224,7 @@ def _send(request: SlugRequest, compiled: Compiled, slug: Slug, work: Path, jour
             journal.tell(SlugUnchanged(str(target), str(slug.digest)))
             continue
         journal.tell(Sending(str(target)))
-        send(work / "slug.tgz", target, request.remotes)
+        send(work / "slug.tgz", target, request.remotes, stdout=sys.stdout.buffer)
         sent.append(str(target))
     if request.types is not None:
         file = work / "Procfile"

@@ -95,7 +95,7 @@ def from_image(name: str, targets: Sequence[Target], ports: Ports, *, created: i
             with open(file, "wb") as out:
                 slug = write_slug(Path(inside.host(LAYOUT.app)), out, mtime=created, limit=0)
         for target in targets:
-            send(file, target, ports.remotes())
+            send(file, target, ports.remotes(), stdout=sys.stdout.buffer)
     return slug
 
 

@@ -6,6 +6,7 @@ Source: herokuish, README "Commands" and include/{buildpack,slug,procfile}.bash.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -96,7 +97,7 @@ def export(url: str, environment: Mapping[str, str], ports: Ports) -> None:
     check_inside(environment, "slug export")
     if not _file().is_file():
         raise NoSlug("There is no slug to export", why=f"{_file()} does not exist")
-    send(_file(), parse_target(url) if url else StdoutTarget(), ports.remotes())
+    send(_file(), parse_target(url) if url else StdoutTarget(), ports.remotes(), stdout=sys.stdout.buffer)
 
 
 def _file() -> Path:
