@@ -274,4 +274,5 @@ def render_types_yaml(commands: Mapping[str, str]) -> bytes:
 
     if not commands:
         return b"{}\n"
-    return "".join(dump({type: command}) for type, command in commands.items()).encode()
+    entries = (dump({type: command}, quoted=len(f"{command}.".splitlines()) > 1) for type, command in commands.items())
+    return "".join(entries).encode()

@@ -34,12 +34,21 @@ def load(raw: bytes) -> object:
     return found
 
 
-def dump(document: Mapping[str, object], *, start: bool = False) -> str:
-    """``document`` in block style, in its own order, long lines unbroken; texts are quoted where YAML needs it."""
+def dump(document: Mapping[str, object], *, start: bool = False, quoted: bool = False) -> str:
+    """``document`` in block style, in its own order, long lines unbroken; texts are quoted where YAML needs it.
+
+    ``quoted``: every text is, with double quotes, so that line breaks within are written as ``\\n``.
+    """
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(
-        dict(document), Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 30, explicit_start=start
+        dict(document),
+        Dumper=dumper,
+        default_style='"' if quoted else None,
+        sort_keys=False,
+        allow_unicode=True,
+        width=1 << 30,
+        explicit_start=start,
     )
     return text

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 from cases import Case, load_cases
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.slug.dialects import DIALECTS, Dialect
@@ -68,6 +68,7 @@ def test_type_that_cannot_be_is_answered_with_one_that_can() -> None:
     assert parse_procfile(caught.value.fix.encode()).commands == {"worker-mail": "celery -Q mail"}
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60), st.sampled_from(sorted(DIALECTS)))
 def test_any_bytes_are_read_or_refused(raw: bytes, dialect: Dialect) -> None:
     try:
@@ -98,6 +99,7 @@ def test_no_types_are_an_empty_mapping() -> None:
     assert render_types_yaml({}) == b"{}\n"
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z0-9][-a-z0-9]{0,11}", fullmatch=True), st.text(min_size=1, max_size=300)))
 def test_types_read_as_yaml_are_what_was_written(commands: dict[str, str]) -> None:
     raw = render_types_yaml(commands)

@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 import yaml
 from cases import Case, load_cases
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.slug.procfile import parse_procfile, render_types_yaml
@@ -97,6 +97,7 @@ def test_variable_of_the_environment_wins_over_a_config_variable(shell: str) -> 
     assert _environment(shell, VARIABLES, own) == {**VARIABLES, **own}
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.from_regex(r"V_[A-Z]{0,5}", fullmatch=True), st.text(max_size=20), min_size=1, max_size=3))
 def test_any_value_reaches_the_process(variables: dict[str, str]) -> None:
     kept = {name: value.replace("\0", "") for name, value in variables.items()}
