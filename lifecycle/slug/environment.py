@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
 from lifecycle.slug.paths import VARIABLES
+from lifecycle.source.remotes import Remotes
 
 
 def _names(text: str) -> frozenset[str]:
@@ -30,7 +34,7 @@ _STEERING = frozenset(VARIABLES.values()) | _names(
     STACK SOURCE_VERSION REQUEST_ID TRACE BUILDPACK_XTRACE CURL_CONNECT_TIMEOUT CURL_TIMEOUT
     """
 )
-_STEERING_PREFIXES = ("PYLIFE_", "CNB_", "HEROKUISH_", "KUBERNETES_")
+_STEERING_PREFIXES = ("PYLIFE_", "CNB_", "HEROKUISH_", "KUBERNETES_", "BASH_FUNC_")
 _STORAGE = _names("BUILDER_STORAGE TAR_PATH PUT_PATH")
 _STORAGE_KEYS = _names("AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL")
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
@@ -200,6 +204,22 @@ def ssh_key(variables: Mapping[str, str]) -> bytes | None:
 def ssh_command(key_file: str) -> str:
     """GIT_SSH_COMMAND for a host that is known by nothing but this key."""
     return (
-        f"ssh -i {key_file} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no "
+        f"ssh -i {shlex.quote(key_file)} -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no "
         "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=20"
     )
+
+
+def with_ssh_key(remotes: Remotes, variables: Mapping[str, str], directory: Path) -> Remotes:
+    """``remotes`` by which git has the private key in the config variable SSH_KEY; as they are without one.
+
+    The key is put into ``directory``, which is the caller's to remove. Raises BadSshKey.
+    """
+    key = ssh_key(variables)
+    if key is None:
+        return remotes
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = directory / "ssh-key"
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as out:
+        out.write(key)
+    return replace(remotes, environment={**remotes.environment, "GIT_SSH_COMMAND": ssh_command(str(file))})

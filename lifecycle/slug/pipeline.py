@@ -7,8 +7,8 @@ Source: herokuish, include/buildpack.bash; deis slugbuilder, builder/build.sh; h
 
 from __future__ import annotations
 
-import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -246,8 +246,7 @@ def _key(inputs: SlugInputs, root: BuildRoot, paths: Paths, owner: tuple[int, in
         root.write(file, key, mode=0o600, owner=owner)
         yield {"GIT_SSH_COMMAND": ssh_command(file)}
     finally:
-        os.unlink(root.host(file, follow=False))
-        os.rmdir(root.host(directory, follow=False))
+        shutil.rmtree(root.host(directory, follow=False), ignore_errors=True)  # a buildpack may have removed it
 
 
 def test_app(

@@ -17,6 +17,7 @@ import pytest
 from classic import write_buildpack
 
 from lifecycle.errors import PylifeError
+from lifecycle.slug.environment import with_ssh_key
 from lifecycle.slug.fetch import BuildpackUnreachable, HostPathRefused, NotABuildpack, fetch_buildpack
 from lifecycle.slug.selection import parse_reference
 from lifecycle.source.remote_errors import ChecksumMismatch
@@ -291,6 +292,27 @@ def test_submodules_are_there(repositories: GitServer, remotes: Remotes, tmp_pat
     git(repositories.root, "clone", "-q", "--bare", str(work), "pack.git")
     base = repositories.url("pack.git") if way == "http" else f"file://{repositories.root}/pack.git"
     assert detected(fetch(base, remotes, tmp_path / "into")) == "Submodule"
+
+
+def test_private_repository_is_reached_with_the_ssh_key(
+    repositories: GitServer,
+    history: dict[str, str],
+    remotes: Remotes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pem = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n"
+    programs = write_buildpack(
+        tmp_path / "programs",
+        {"ssh": f'[ "$1" = -i ] && [ "$(stat -c %a "$2")" = 600 ] && cmp "$2" {tmp_path}/wanted && eval "${{@: -1}}"'},
+    )
+    (tmp_path / "wanted").write_text(pem)
+    monkeypatch.setenv("PATH", f"{programs / 'bin'}:{os.environ['PATH']}")
+    address = f"ssh://git@h.example{repositories.root}/pack.git#v1"
+    keyed = with_ssh_key(remotes, {"SSH_KEY": base64.b64encode(pem.encode()).decode()}, tmp_path / "my keys")
+    with pytest.raises(BuildpackUnreachable):
+        fetch(address, remotes, tmp_path / "without")
+    assert detected(fetch(address, keyed, tmp_path / "into")) == "tagged"
 
 
 # -- directories -------------------------------------------------------------------------------------------------
