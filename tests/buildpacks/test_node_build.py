@@ -5,91 +5,17 @@ Node.js and npm themselves are fetched once for all of these tests.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from workbench import Bench, Ran, make_bench, outer_env
-
-NODE = {"engines": {"node": "24.x"}}
-
-
-def tarball(name: str, version: str) -> bytes:
-    """A package as a registry has it."""
-    files = {
-        "package.json": json.dumps({"name": name, "version": version, "license": "MIT", "main": "index.js"}),
-        "index.js": f"module.exports = '{name} {version}';\n",
-    }
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for path, text in files.items():
-            member = tarfile.TarInfo(f"package/{path}")
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return packed.getvalue()
-
-
-class Registry(ThreadingHTTPServer):
-    """A package registry on loopback: parrot and cage in two versions, secret for nobody. ``asked`` is every path."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.asked: list[str] = []
-        self.tarballs = {f"{n}-{v}": tarball(n, v) for n in ("parrot", "cage") for v in ("1.0.0", "2.0.0")}
-
-    def integrity(self, name: str, version: str) -> str:
-        return "sha512-" + base64.b64encode(hashlib.sha512(self.tarballs[f"{name}-{version}"]).digest()).decode()
-
-    def document(self, name: str) -> bytes:
-        versions = {
-            version: {
-                "name": name,
-                "version": version,
-                "dist": {
-                    "tarball": f"{self.url}/{name}/-/{name}-{version}.tgz",
-                    "integrity": self.integrity(name, version),
-                },
-            }
-            for version in ("1.0.0", "2.0.0")
-        }
-        return json.dumps({"name": name, "dist-tags": {"latest": "2.0.0"}, "versions": versions}).encode()
-
-
-class _Answers(BaseHTTPRequestHandler):
-    server: Registry
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        name = self.path.split("/")[1]
-        if name == "secret":
-            self._send(401, b'{"error": "unauthorized"}')
-        elif name not in ("parrot", "cage"):
-            self._send(404, b'{"error": "not found"}')
-        elif self.path.endswith(".tgz"):
-            self._send(200, self.server.tarballs[self.path.rpartition("/")[2].removesuffix(".tgz")])
-        else:
-            self._send(200, self.server.document(name))
-
-    def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+from node_registry import NODE, Registry, placed_node, restored_node
+from workbench import Bench, Ran, outer_env
 
 
 @pytest.fixture(scope="module")
@@ -102,33 +28,14 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture(scope="module")
 def placed(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """A build of an app without packages: Node.js and npm from the registries, which later builds start from."""
-    bench = make_bench(tmp_path_factory.mktemp("placed") / "bench")
-    (bench.root / "shared").mkdir()
-    bench.env = {"PYLIFE_SHARED_CACHE": str(bench.root / "shared")}
-    ran = bench.write({"package.json": json.dumps(NODE), "index.js": ""}).build("nodejs")
-    assert ran.code == 0, ran.out + ran.err
-    return bench
+    return placed_node(tmp_path_factory)
 
 
 @pytest.fixture
 def ready(tmp_path: Path, placed: Bench, registry: Registry) -> Bench:
     """A workbench with Node.js and npm restored, whose npm knows the test's registry only."""
-    bench = make_bench(tmp_path / "bench")
-    for name in ("node", "node-headers", "package-manager", "runtime-choices"):
-        source, target = placed.layer("nodejs", name), bench.layer("nodejs", name)
-        shutil.copytree(source, target, symlinks=True, copy_function=os.link)
-        shutil.copy(f"{source}.toml", f"{target}.toml")
-    for program in (bench.layer("nodejs", "package-manager") / "bin").iterdir():
-        text = program.read_text().replace(str(placed.layers), str(bench.layers))
-        program.unlink()
-        program.write_text(text)
-        program.chmod(0o755)
-    bench.env = {
-        "PYLIFE_SHARED_CACHE": str(placed.root / "shared"),
-        "npm_config_registry": registry.url,
-        "npm_config_fetch_retries": "0",
-    }
+    bench = restored_node(placed, tmp_path)
+    bench.env |= {"npm_config_registry": registry.url, "npm_config_fetch_retries": "0"}
     return bench
 
 

@@ -51,7 +51,7 @@ REFUSED = re.compile(
     r"\bE40[13]\b|ENEEDAUTH|ERR_PNPM_FETCH_40[13]|YN0041|YN0033|"
     r"(?:status|response) code:? ?\(?40[137]\b|\b40[137] (?:Unauthorized|Forbidden|Proxy)|"
     r"\b(?:401|403|407)\b.*(?:Unauthorized|Forbidden|Proxy)|"
-    r"authentication token|authori[sz]ation required|Not authori[sz]ed|need auth",
+    r"authentication token|authori[sz]ation required|(?:not |un)authori[sz]ed\b|need auth",
     re.I,
 )
 """The server wants a name, a password or a token that it did not get."""

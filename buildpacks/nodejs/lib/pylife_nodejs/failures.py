@@ -31,13 +31,16 @@ _NO_VERSION = re.compile(
     r"No matching version found for (\S+?)[.\s]|Couldn't find any versions for \"([^\"]+)\" that matches \"([^\"]+)\"|"
     r"(?:YN0082|No candidates found)[^\n]*?([@\w./-]+@npm:[^\s:]+)?|ETARGET|ERR_PNPM_NO_MATCHING_VERSION"
 )
-_TOO_NEW = re.compile(r"[^\n]*(?:are quarantined|ERR_PNPM_NO_MATURE_MATCHING_VERSION|with a date before)[^\n]*")
+_TOO_NEW = re.compile(
+    r"are quarantined|ERR_PNPM_NO_MATURE_MATCHING_VERSION|"
+    r"ERR_PNPM_MINIMUM_RELEASE_AGE_VIOLATION|with a date before"
+)
 _NOT_FOUND = re.compile(
     r"E404|ERR_PNPM_FETCH_404|Couldn't find package \"([^\"]+)\"|Package not found|Response Code: 404|: Not [Ff]ound\b"
 )
 _NAMED_404 = re.compile(
     r"404\s+'?((?:@[\w.-]+/)?[\w.-]+)@[^\s']*'?\s+(?:is not in|could not be found)|"
-    r"GET [^\s]*/((?:@|%40)?[\w.-]+(?:(?:/|%2[fF])[\w.-]+)?): Not Found|"
+    r"GET \S*?/((?:(?:@|%40)[\w.-]+(?:/|%2[fF]))?[\w.-]+)(?:/-/\S*)?: Not Found|"
     r"Couldn't find package \"([^\"]+)\"|[^\n]*?((?:@[\w.-]+/)?[\w.-]+)@npm:[^\n]*Package not found"
 )
 _GIT = re.compile(
@@ -112,12 +115,12 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, 
             found=evidence(output, "engine", "Required", "Wanted", "Expected", "Not compatible", "Got", "EBADENGINE"),
             fix='Ask for a version that it runs on, in package.json: "engines": {"node": "24.x"}',
         )
-    if too_new := _TOO_NEW.search(output):
+    if _TOO_NEW.search(output):
         fail(
             "node.version-too-new",
             f"The settings of {tool.manager.title} refuse versions that were published a short time ago, and no other "
             "one fits.",
-            found=too_new[0].strip(),
+            found=evidence(output, "quarantined", "published at", "NO_MATURE", "RELEASE_AGE", "date before"),
             fix="Ask for an older version, wait, or make an exception for your own packages:\n" + _EXCEPTION[tool.name],
         )
     if REFUSED.search(output):

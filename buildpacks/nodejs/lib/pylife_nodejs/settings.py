@@ -29,11 +29,10 @@ _OURS = re.compile(
     r"|p?npm_config_store_dir|NODE_PATH)$",
     re.I,
 )
-_BINDINGS = {"npmrc": (".npmrc",), "yarnrc": (".yarnrc.yml", ".yarnrc")}
+_BINDINGS = {"npmrc": (".npmrc",), "yarnrc": (".yarnrc.yml",)}
 _READERS = {
     ".npmrc": ("npm", "pnpm", "Yarn 1"),
     ".yarnrc.yml": ("Yarn 2 and later",),
-    ".yarnrc": ("Yarn 1",),
 }
 _OFFLINE = {"npm": "npm-cache", "yarn": "npm-packages-offline-cache", "pnpm": "pnpm-store"}
 
@@ -80,8 +79,11 @@ def prepared(build: Build, project: Project, node: Node, tool: Tool) -> Iterator
     if offline and tool.name == "yarn":
         env["YARN_YARN_OFFLINE_MIRROR"] = where
         env["YARN_CACHE_FOLDER"] = cache.path
-    if tool.berry and (registry := _value(env, "npm_config_registry")):
-        env.setdefault("YARN_NPM_REGISTRY_SERVER", registry)
+    if registry := _value(env, "npm_config_registry"):  # which these two do not read themselves
+        if tool.berry:
+            env.setdefault("YARN_NPM_REGISTRY_SERVER", registry)
+        elif tool.name == "pnpm":
+            env.setdefault("pnpm_config_registry", registry)
     with tempfile.TemporaryDirectory(prefix="pylife-node-") as home:
         _bind(build, tool, env, home)
         _warn_of_tokens(project)
@@ -156,7 +158,7 @@ def _give(binding: Binding, name: str, tool: Tool, env: dict[str, str], home: st
     if name == ".npmrc":
         env["npm_config_userconfig"] = os.path.join(home, name)
         env.pop("NPM_CONFIG_USERCONFIG", None)
-    if tool.name == "yarn":
+    if tool.name in ("yarn", "pnpm"):  # pnpm 11 and later knows no variable for it
         env["HOME"] = home
 
 

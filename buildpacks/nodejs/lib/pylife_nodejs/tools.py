@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tarfile
 from collections.abc import Callable
+from typing import Any
 
 from pylife_sdk.context import Build, read_bytes, write_file
 from pylife_sdk.layer import Layer, open_layer
 from pylife_sdk.output import fail, note
 from pylife_sdk.runtimes import Found, NotFound, Runtime, find
+from pylife_sdk.runtimes.source import arch
 
 from pylife_nodejs.manager import Manager
 from pylife_nodejs.semver import Range, parse_version
@@ -63,14 +67,14 @@ def provide_tool(build: Build, manager: Manager, node_version: str, *, launch: b
     if not version:
         found = _find(build, package, Range(manager.wanted).allows, asked, manager)
         version = found.version
-    key = {"package": package, "version": version, "hash": ":".join(manager.hash or ()), "recipe": "1"}
+    key = {"package": package, "version": version, "hash": ":".join(manager.hash or ()), "recipe": "2"}
     if reason := layer.stale(key):
         note(f"Installing {manager.title} {version}: {reason}.")
         found = found or _find(build, package, lambda each: each == version, version, manager)
         directory = os.path.join(layer.empty(), "lib", "node_modules", package)
         found.place(directory)
         _check_hash(build, package, version, manager, directory)
-        _link(layer, directory)
+        _link(layer, directory, _place_native(build, manager, directory))
     else:
         note(f"{manager.title} {version} is kept from the last build.")
     layer.commit(key)
@@ -148,15 +152,49 @@ def _check_hash(build: Build, package: str, version: str, manager: Manager, dire
         )
 
 
-def _link(layer: Layer, directory: str) -> None:
-    """A program in bin/ for each that the package has."""
-    with open(os.path.join(directory, "package.json"), encoding="utf-8") as file:
-        described = json.load(file)
+def _place_native(build: Build, manager: Manager, directory: str) -> str:
+    """The compiled program of a package manager that has one for each kind of machine, such as pnpm 12; else ""."""
+    wanted = _described(directory).get("optionalDependencies", {}) if manager.name == "pnpm" else {}
+    if not wanted or (package := f"@pnpm/exe.linux-{arch()}") not in wanted:
+        return ""
+    from pylife_sdk.runtimes.archives import bad
+    from pylife_sdk.runtimes.downloads import Downloads
+    from pylife_sdk.runtimes.npm_client import open_npm
+
+    version = wanted[package]
+    archive = Downloads(build, "npm").keep(package, version, lambda at: open_npm(build).pack(package, version, at))
+    program = os.path.join(directory, "pnpm")
+    with tarfile.open(archive) as tar:
+        if "package/pnpm" not in tar.getnames():
+            bad(archive, "it holds no program pnpm")
+        content = tar.extractfile("package/pnpm")
+        assert content is not None
+        os.unlink(program)  # which only says that this one is to be in its place
+        with content, open(program, "wb") as file:
+            shutil.copyfileobj(content, file)
+    os.chmod(program, 0o755)
+    return program
+
+
+def _link(layer: Layer, directory: str, native: str) -> None:
+    """A program in bin/ for each that the package has; a ``native`` one goes by all their names."""
+    described = _described(directory)
     programs = described.get("bin", {})
+    if native:
+        os.makedirs(os.path.join(layer.path, "bin"))
+        for name in sorted(programs):
+            os.symlink(os.path.relpath(native, os.path.join(layer.path, "bin")), os.path.join(layer.path, "bin", name))
+        return
     if isinstance(programs, str):
         programs = {described["name"].rpartition("/")[2]: programs}
     for name, path in sorted(programs.items()):
         _write_program(os.path.join(layer.path, "bin", name), os.path.normpath(os.path.join(directory, path)))
+
+
+def _described(directory: str) -> dict[str, Any]:
+    with open(os.path.join(directory, "package.json"), encoding="utf-8") as file:
+        found: dict[str, Any] = json.load(file)
+    return found
 
 
 def _write_program(path: str, script: str) -> None:
