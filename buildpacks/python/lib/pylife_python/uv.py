@@ -91,7 +91,16 @@ def _fetch(directory: str, program: str, sha256: str, build: Build) -> None:
     wanted = os.path.join(download, "uv.txt")
     write_file(wanted, f"uv=={VERSION} --hash=sha256:{sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    command += ["--no-cache-dir", "--disable-pip-version-check", "--quiet", "--dest", download, "-r", wanted]
+    command += [
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--quiet",
+        "--dest",
+        download,
+        "-r",
+        wanted,
+    ]
     for folder in links:
         command += ["--find-links", folder]
     ran = run(command, env=env, cwd=directory, show=None)
