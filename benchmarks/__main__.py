@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import dockerfiles, languages, layers, rebuild, steps
+from benchmarks import dockerfiles, languages, layers, rebuild, slugs, steps
 from benchmarks.servers import Registry
 
 Command = Callable[[], Sequence[str] | str]
@@ -59,9 +59,11 @@ def run(contest: Contest) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
-        "--only", choices=["layers", "rebuild", "languages", "dockerfiles", "steps"], help="which part (default: all)"
+        "--only",
+        choices=["layers", "rebuild", "languages", "dockerfiles", "steps", "slugs"],
+        help="which part (default: all)",
     )
-    only = parser.parse_args().only or "layers rebuild languages dockerfiles steps"
+    only = parser.parse_args().only or "layers rebuild languages dockerfiles steps slugs"
     for tool in ("buildah", "skopeo", "tar", "gzip", "curl", "docker-registry"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed: make setup-test installs what the benchmarks compare with")
@@ -81,6 +83,9 @@ def main() -> None:
                 run(Contest(*contest))
         if "steps" in only:
             steps.show(Path(place) / "steps")
+        if "slugs" in only:
+            for contest in slugs.contests(Path(place) / "slugs"):
+                run(Contest(*contest))
 
 
 if __name__ == "__main__":
