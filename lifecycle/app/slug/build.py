@@ -20,7 +20,7 @@ from lifecycle.slug.archive import SIZE_LIMIT, SIZE_WARNING, Slug, write_slug
 from lifecycle.slug.buildpack import ClassicBuildpack
 from lifecycle.slug.cache import CacheStore, Restored, keep
 from lifecycle.slug.fetch import fetch_buildpack
-from lifecycle.slug.ignore import parse_slugignore
+from lifecycle.slug.ignore import count_ignored, parse_slugignore
 from lifecycle.slug.moments import (
     CacheRestored,
     CheckingCache,
@@ -28,12 +28,14 @@ from lifecycle.slug.moments import (
     Ended,
     FetchingBuildpack,
     FetchingSource,
+    IgnoredRemoved,
     Journal,
     Moment,
     RestoringCache,
     Sending,
     SlugMade,
     SlugUnchanged,
+    Started,
     StepBegan,
     StepDone,
     StepName,
@@ -106,6 +108,7 @@ def build_slug(request: SlugRequest, site: Site, ports: Ports, journal: Journal)
     """
     telling = _Telling(journal)
     with _told(telling), scratch(ports) as work, ExitStack() as held:
+        telling.tell(Started(_stack(request, site)))
         with telling.step("setup"):
             inputs, restored = _set_up(request, site, telling, work, held)
         compiled = compile_slug(inputs, site.root, site.runner, site.paths, site.owner.chown, telling)
@@ -121,6 +124,7 @@ def compile_app(request: SlugRequest, site: Site, ports: Ports, journal: Journal
     """Build the app and leave it at its place at ``site``; the cache is stored when it changed, nothing is sent."""
     telling = _Telling(journal)
     with _told(telling), scratch(ports) as work, ExitStack() as held:
+        telling.tell(Started(_stack(request, site)))
         with telling.step("setup"):
             inputs, restored = _set_up(request, site, telling, work, held)
         compiled = compile_slug(inputs, site.root, site.runner, site.paths, site.owner.chown, telling)
@@ -153,7 +157,7 @@ def _set_up(
         buildpacks=_bring(selection, request, site, journal, work),
         mode=selection.mode,
         config_vars=request.config_vars,
-        stack=request.stack or site.env.get("STACK", ""),
+        stack=_stack(request, site),
         source_version=request.source_version or context.revision,
         request_id=request.request_id,
         variables=site.env,
@@ -161,11 +165,17 @@ def _set_up(
     return inputs, restored
 
 
+def _stack(request: SlugRequest, site: Site) -> str:
+    return request.stack or site.env.get("STACK", "")
+
+
 def _copy_source(context: Context, site: Site, journal: Journal) -> None:
     file = context.directory / ".slugignore"
     ignore = parse_slugignore(file.read_bytes() if file.is_file() else b"")
     for warning in ignore.warnings:
         journal.tell(Warned(warning))
+    if left_out := count_ignored(context.directory, ignore):
+        journal.tell(IgnoredRemoved(left_out))
     copy_directory(context.directory, site.host(site.paths.build), owner=site.owner.chown, filter=ignore.filter())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lifecycle.app.ports import Ports
 from lifecycle.app.run import User, resolve_user
-from lifecycle.app.slug.site import container_paths, is_inside
+from lifecycle.app.slug.site import INSIDE, container_paths, is_inside
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
 from lifecycle.slug.archive import read_slug
@@ -22,6 +22,8 @@ from lifecycle.slug.start import Start, plan_start
 from lifecycle.slug.transfer import fetch_slug
 
 ROOT = BuildRoot(Path("/"))
+_OURS = (INSIDE, "PYLIFE_HOME")
+"""What the images' programs set for themselves: no variable of the app's."""
 
 
 class NotInside(PylifeError):
@@ -39,6 +41,14 @@ class AppNotEmpty(PylifeError):
     fix = "Empty the directory, or set APP_PATH to another one."
 
 
+class NoSlug(PylifeError):
+    """A process of an app was to be started, and there is no app."""
+
+    code = "slug.missing"
+    exit_code = 2
+    fix = "Set SLUG_URL, or give the slug on standard input: cat slug.tgz | docker run -i IMAGE start web"
+
+
 def check_inside(environment: Mapping[str, str], verb: str) -> None:
     """Raise NotInside on any host: what ``verb`` does to /app is meant for a container."""
     if not is_inside(environment):
@@ -48,14 +58,18 @@ def check_inside(environment: Mapping[str, str], verb: str) -> None:
 def init(args: Sequence[str], environment: Mapping[str, str], ports: Ports) -> None:
     """Have the slug at its place, then become the process that ``args`` ask for. Does not return.
 
-    The slug is in the image already, else at SLUG_URL, else comes on standard input.
+    The slug is in the image already, else at SLUG_URL, else comes on standard input. A command (``bash``) may also do
+    without one. Raises NoSlug.
     """
     check_inside(environment, "init")
     app = container_paths(environment).app
     environment = dict(environment)
     url = environment.pop("SLUG_URL", "")
     if not _is_filled(app):
-        import_slug(url or "-", app, environment, ports)
+        if url or _has_input():
+            import_slug(url or "-", app, environment, ports)
+        elif not args or args[0] == "start":
+            raise NoSlug("There is no slug to start", why=f"{app} and standard input are empty, SLUG_URL is not set")
     become(plan_start(ROOT, app, args, environment), environment)
 
 
@@ -86,7 +100,8 @@ def become(start: Start, environment: Mapping[str, str]) -> None:
         os.setgroups(list(user.groups))
         os.setgid(user.gid)
         os.setuid(user.uid)
-    os.execvpe(start.argv[0], list(start.argv), dict(start.env))
+    env = {name: value for name, value in start.env.items() if name not in _OURS}
+    os.execvpe(start.argv[0], list(start.argv), env)
 
 
 def _user(environment: Mapping[str, str]) -> User | None:
@@ -94,6 +109,11 @@ def _user(environment: Mapping[str, str]) -> User | None:
     if os.geteuid() != 0 or environment.get("HEROKUISH_SETUIDGUID", "").lower() == "false":
         return None
     return resolve_user("slug", ROOT)
+
+
+def _has_input() -> bool:
+    """Whether something comes on standard input; waits for it, but not for a person at a terminal."""
+    return sys.stdin is not None and not sys.stdin.isatty() and bool(sys.stdin.buffer.peek(1))
 
 
 def _is_filled(directory: str) -> bool:
