@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import tempfile
 
 from pylife_sdk.context import write_file
@@ -126,7 +126,9 @@ def _build(parts: list[Part], platform: str) -> int:
 def _give_up(parts: list[Part]) -> None:
     for part in parts:
         part.kept.give_back()
-        shutil.rmtree(part.layers, ignore_errors=True)
+        remove(part.layers)
+        with contextlib.suppress(OSError):  # it is another buildpack's as long as it is not empty
+            os.rmdir(os.path.dirname(part.layers))
 
 
 def _for_later(part: Part) -> list[Change]:
