@@ -9,7 +9,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 from lifecycle.app.ports import Ports
 from lifecycle.app.run import User, resolve_user
@@ -113,7 +115,9 @@ def _user(environment: Mapping[str, str]) -> User | None:
 
 def _has_input() -> bool:
     """Whether something comes on standard input; waits for it, but not for a person at a terminal."""
-    return sys.stdin is not None and not sys.stdin.isatty() and bool(sys.stdin.buffer.peek(1))
+    if sys.stdin is None or sys.stdin.isatty():
+        return False
+    return bool(cast("BufferedReader", sys.stdin.buffer).peek(1))
 
 
 def _is_filled(directory: str) -> bool:
