@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILDPACKS = ROOT / "buildpacks"
 PYTHON = Path("/usr/bin/python3")
 
-for _library in ("sdk", "python/lib", "django/lib", "procfile/lib"):
+for _library in ("sdk", "python/lib", "django/lib", "procfile/lib", "java/lib", "classic/lib"):
     sys.path.insert(0, str(BUILDPACKS / _library))
 
 

@@ -6,7 +6,6 @@ Source: Buildpack API 0.10, "Provided by the Buildpacks" and "Environment Variab
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 
@@ -40,15 +39,17 @@ class Change:
 
     def as_shell(self) -> str:
         """The line that makes the change in a POSIX shell."""
-        name, value, delimiter = self.name, shlex.quote(self.value), _within_quotes(self.delimiter)
+        name, value, delimiter = self.name, shlex.quote(self.value), shlex.quote(self.delimiter)
         match self.mode:
             case "default":
                 return f'[ -n "${{{name}:-}}" ] || export {name}={value}'
             case "append":
-                return f'export {name}="${{{name}:+${{{name}}}{delimiter}}}"{value}'
+                joined = f'"${name}"{delimiter}{value}'
             case "prepend":
-                return f'export {name}={value}"${{{name}:+{delimiter}${name}}}"'
-        return f"export {name}={value}"
+                joined = f'{value}{delimiter}"${name}"'
+            case _:
+                return f"export {name}={value}"
+        return f'if [ -n "${{{name}:-}}" ]; then export {name}={joined}; else export {name}={value}; fi'
 
     def moved(self, places: Mapping[str, str]) -> Change:
         """The change with other paths for the directories that ``places`` names."""
@@ -87,7 +88,3 @@ def _from_files(folder: str) -> list[Change]:
 
 def _is_below(path: str, top: str) -> bool:
     return path == top or path.startswith(top + os.sep)
-
-
-def _within_quotes(text: str) -> str:
-    return re.sub(r'([\\"$`}])', r"\\\1", text)

@@ -1,0 +1,174 @@
+"""Parts of the own classic buildpacks: variables in a shell, exec.d in .profile.d; several languages, a site."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pylife_classic.launching import render_release, write_profile
+from pylife_classic.variables import Change, layer_changes
+from test_classic_own import Slug
+from workbench import ROOT
+
+STRANGE = ["plain", "two words", "it's", 'say "hi"', "$HOME `id` \\ ~", "a:b", "{x}", ""]
+
+
+@pytest.fixture
+def slug(tmp_path: Path) -> Slug:
+    return Slug(tmp_path / "slug")
+
+
+@pytest.mark.parametrize("mode", ["default", "override", "append", "prepend"])
+@pytest.mark.parametrize("delimiter", ["", ":", " ", "}", '"', "$", "'"])
+@pytest.mark.parametrize("old", [None, "", "old value", 'o"l$d'])
+def test_a_shell_makes_the_change_that_the_contract_describes(mode: str, delimiter: str, old: str | None) -> None:
+    for value in STRANGE:
+        change = Change("WORD", mode, value, delimiter)
+        before = {} if old is None else {"WORD": old}
+        wanted = dict(before)
+        change.apply(wanted)
+        for shell in ("bash", "sh"):
+            script = f'set -u\n{change.as_shell()}\nprintf "%s" "$WORD"'
+            done = subprocess.run([shell, "-c", script], env=before, capture_output=True, text=True)
+            assert (done.stdout, done.stderr) == (wanted["WORD"], ""), (shell, change.as_shell())
+
+
+def test_layers_change_variables_as_at_a_launch(tmp_path: Path) -> None:
+    for path, text in {
+        "a/bin/x": "",
+        "a/env/NAME.default": "all",
+        "a/env.launch/NAME.append": "+",
+        "a/env.launch/NAME.delim": ",",
+        "a/env.build/NAME": "build",
+        "b/lib/y": "",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    layers = [str(tmp_path / "a"), str(tmp_path / "b")]
+    env: dict[str, str] = {"PATH": "/bin"}
+    for change in layer_changes(layers, launch=True):
+        change.apply(env)
+    assert env == {"PATH": f"{tmp_path}/a/bin:/bin", "LD_LIBRARY_PATH": f"{tmp_path}/b/lib", "NAME": "all,+"}
+    env = {"NAME": "mine"}
+    for change in layer_changes(layers, launch=False):
+        change.apply(env)
+    assert env["NAME"] == "build" and env["LIBRARY_PATH"] == f"{tmp_path}/b/lib"
+
+
+def test_a_moved_layer_moves_paths_and_nothing_that_only_looks_like_one() -> None:
+    change = Change("PATH", "prepend", "/app/x/bin:/app/xy/bin:/app/x", ":").moved({"/app/x": "/cache/x"})
+    assert change.value == "/cache/x/bin:/app/xy/bin:/cache/x"
+
+
+def test_a_program_of_a_launch_sets_variables_of_any_text(tmp_path: Path) -> None:
+    layer = tmp_path / "layer with space"
+    (layer / "exec.d").mkdir(parents=True)
+    value = 'a "quoted" \\ back\\\\slash, $HOME `id` = ok  '
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    program = layer / "exec.d" / "tell"
+    program.write_text(f'#!/bin/sh\necho said >&1\ncat >&3 <<\'END\'\nFIRST = "{escaped}"\nSECOND = "2"\nEND\n')
+    program.chmod(0o755)
+    broken = layer / "exec.d" / "zz"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    write_profile(str(tmp_path), "tests", [str(layer)])
+    script = f'. "{tmp_path}/.profile.d/tests.sh"; printf "%s|%s" "$FIRST" "$SECOND"; set | grep -c "^_pylife"'
+    for shell in ("bash", "sh"):
+        done = subprocess.run([shell, "-c", script], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+        assert done.stdout == f"{value}|20\n", "and nothing else is left in the shell"
+        assert "said" in done.stderr and "ended with 3" in done.stderr
+
+
+def test_release_is_yaml_whatever_a_command_holds() -> None:
+    types = {"web": "exec 'a: b' \"c\" # d\n- e", "größe": "täglich"}
+    assert yaml.safe_load(render_release(types)) == {"default_process_types": types}
+
+
+def test_what_other_buildpacks_made_outlives_java_replacing_sources(tmp_path: Path) -> None:
+    from pylife_java.workspace import copy_whole, replace
+    from pylife_sdk.context import Build
+
+    app, tree, whole = tmp_path / "app", tmp_path / "tree", tmp_path / "whole"
+    for name in ("src/A.java", ".heroku/nodejs/node/bin/node", ".profile.d/nodejs.sh", "bin/post-compile", "bin/x"):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text("")
+    tree.mkdir()
+    (tree / "A.class").write_text("")
+    context = Build(str(app), str(tmp_path), str(tmp_path), "", {})
+    copy_whole(context, str(whole))
+    assert not (whole / ".heroku").exists() and (whole / "src/A.java").exists()
+    replace(context, str(tree))
+    found = sorted(str(path.relative_to(app)) for path in app.rglob("*") if path.is_file())
+    assert found == [".heroku/nodejs/node/bin/node", ".profile.d/nodejs.sh", "A.class", "bin/post-compile"]
+
+
+def test_two_languages_live_in_one_slug(slug: Slug) -> None:
+    """Node first, whose programs Python's hook uses; each starts in the slug."""
+    package = '{"name": "x", "engines": {"node": "24"}, "scripts": {"start": "node server.js"}}'
+    slug.write({"package.json": package, "server.js": "console.log('node', process.version)\n"})
+    slug.write({"requirements.txt": "", "bin/post_compile": "node -p '6 * 7'\n"})
+    slug.compile("nodejs")
+    export = slug.root / "nodejs" / "export"
+    script = f'. {export}; exec {slug.root}/python/bin/compile "$@"'
+    slug.run("python", "detect")
+    env = {**os.environ, "APP_PATH": str(slug.app), "HOME": str(slug.app), "PATH": "/usr/bin:/bin"}
+    arguments = [slug.build, slug.root / "cache", slug.root / "env"]
+    done = subprocess.run(["bash", "-c", script, "x", *arguments], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "       42\n" in done.stdout
+    types = yaml.safe_load(slug.run("nodejs", "release").out)["default_process_types"]
+    slug.deliver()
+    assert slug.shell(types["web"]).startswith("node v24.")
+    assert slug.shell("python -c 'print(1)'") == "1"
+    assert slug.shell("echo $NODE_ENV $WEB_MEMORY") == "production 512"
+
+
+def test_django_has_its_static_files_and_processes(slug: Slug) -> None:
+    source = ROOT / "samples" / "python-django"
+    files: dict[str, Any] = {
+        str(path.relative_to(source)): path.read_text()
+        for path in source.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".pyc", ".sqlite3")
+    }
+    ran = slug.write(files).compile()
+    assert "collectstatic" in ran.out
+    types = yaml.safe_load(slug.run("python", "release").out)["default_process_types"]
+    assert types["release"] == "python manage.py migrate --noinput" and "gunicorn" in types["web"]
+    slug.deliver()
+    assert slug.shell("python manage.py check").startswith("System check identified no issues")
+
+
+def test_a_site_is_served_from_the_slug(slug: Slug) -> None:
+    slug.write({"public/index.html": "<p>Hello from the slug</p>", "public/docs/a.html": "<p>a</p>"}).compile("static")
+    types = yaml.safe_load(slug.run("static", "release").out)["default_process_types"]
+    slug.deliver()
+    port = "18765"
+    line = f"cd {slug.app}; for file in .profile.d/*.sh; do . $file; done; exec {types['web']}"
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(slug.app), "PORT": port}
+    server = subprocess.Popen(["bash", "-c", line], env=env, stdout=subprocess.DEVNULL)
+    try:
+        assert b"Hello from the slug" in _get(f"http://127.0.0.1:{port}/")
+    finally:
+        server.terminate()
+        assert server.wait(timeout=30) == 0
+    slug.again()
+    slug.write({"public/index.html": "<p>Changed</p>"})
+    ran = slug.compile("static")
+    assert "kept from the last build" in ran.out and "Fetching" not in ran.out
+
+
+def _get(url: str) -> bytes:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(100):
+        try:
+            with opener.open(url, timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"nothing answers at {url}")
