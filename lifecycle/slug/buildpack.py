@@ -11,6 +11,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lifecycle.buildpack.execute import OnLine, Runner
 from lifecycle.buildpack.tree import BuildRoot
@@ -129,10 +130,14 @@ def has(buildpack: ClassicBuildpack, executable: str, root: BuildRoot) -> bool:
 
 
 def make_executable(buildpack: ClassicBuildpack, root: BuildRoot) -> None:
-    """Give the files in bin/ the permission to be run that archives and copies may have lost."""
-    for name in root.names(f"{buildpack.path}/bin"):
-        place = root.host(f"{buildpack.path}/bin/{name}")
-        mode = os.stat(place).st_mode if os.path.exists(place) else 0
+    """Give the files in bin/ the permission to be run that archives and copies may have lost.
+
+    A link is followed only within the buildpack: whoever does this may be root, in a root that is its own.
+    """
+    own = BuildRoot(Path(root.host(buildpack.path)))
+    for name in own.names("/bin"):
+        place = own.host(f"/bin/{name}")
+        mode = os.lstat(place).st_mode if os.path.lexists(place) else 0
         if stat.S_ISREG(mode) and mode & 0o111 != 0o111:
             os.chmod(place, stat.S_IMODE(mode) | 0o555)
 

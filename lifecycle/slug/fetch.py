@@ -63,7 +63,7 @@ def fetch_buildpack(reference: BuildpackReference, remotes: Remotes, into: Path,
         _fill(reference, remotes, into)
         _lift(into)
         _check(reference, into)
-        make_executable(ClassicBuildpack(reference.name, ""), BuildRoot(into))
+        make_executable(ClassicBuildpack(reference.name, "/"), BuildRoot(into))
     except BaseException:
         remove_tree(into)
         raise

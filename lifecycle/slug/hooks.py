@@ -14,6 +14,8 @@ from lifecycle.slug.buildpack import ClassicBuildpack, Surroundings
 from lifecycle.slug.environment import HOOK_FILTER
 from lifecycle.slug.moments import Hook, HookStarted, Journal, Warned
 
+_SCRIPT = 1 << 20
+
 
 class HookFailed(PylifeError):
     """The app's own bin/pre-compile or bin/post-compile ended with an error."""
@@ -53,6 +55,8 @@ class Hooks:
             return
 
     def _run_by(self, name: str) -> Iterator[bool]:
+        root = self.around.root
         for buildpack in self.buildpacks:
-            raw = self.around.root.read(f"{buildpack.path}/bin/compile") or b""
-            yield name.encode() in raw
+            script = f"{buildpack.path}/bin/compile"
+            if root.is_file(script) and os.stat(root.host(script)).st_size <= _SCRIPT:  # else it is a program
+                yield name.encode() in (root.read(script) or b"")

@@ -7,12 +7,14 @@ Source: herokuish, include/buildpack.bash; deis slugbuilder, builder/build.sh; h
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, replace
+from pathlib import Path
 
 from lifecycle.buildpack.execute import Runner
 from lifecycle.buildpack.tree import BuildRoot
@@ -38,6 +40,7 @@ from lifecycle.slug.environment import (
     ssh_key,
     write_env_dir,
 )
+from lifecycle.slug.files import read_app_file
 from lifecycle.slug.hooks import Hooks
 from lifecycle.slug.moments import (
     Compiling,
@@ -170,7 +173,7 @@ class Build:
             choices = detect_all(self.inputs.buildpacks, self.inputs.mode, self.around, self.journal)
         with self._step("analysis"):
             self.journal.tell(Selected(tuple(choice.buildpack.name for choice in choices)))
-            self.procfile()  # a bad one is to be known before an hour of compiling
+            self.procfile(self.journal)  # a bad one is to be known before an hour of compiling
         with self._step("build"):
             buildpacks = [choice.buildpack for choice in choices]
             hooks = Hooks(self.around, buildpacks, self.inputs.config_vars, self.journal)
@@ -187,9 +190,9 @@ class Build:
         self.exports += export_file(buildpack, self.around.root)
         return kind
 
-    def procfile(self) -> Procfile | None:
-        """The app's Procfile as it is now. Raises BadProcfile."""
-        raw = self.around.root.read(f"{self.around.paths.build}/Procfile")
+    def procfile(self, journal: Journal | None = None) -> Procfile | None:
+        """The app's Procfile as it is now; ``journal`` is told when it cannot be read. Raises BadProcfile."""
+        raw = _app_file("Procfile", self.around.root, self.around.paths, journal)
         return None if raw is None else parse_procfile(raw, self.inputs.dialect)
 
     def release(self, buildpack: ClassicBuildpack) -> Release:
@@ -212,6 +215,15 @@ class Build:
         self.journal.tell(StepDone(name, time.monotonic() - began))
 
 
+def _app_file(name: str, root: BuildRoot, paths: Paths, journal: Journal | None) -> bytes | None:
+    """The bytes of a file at the top of the app. A link that leads out of it is not followed: whoever reads may be
+    allowed more than the app."""
+    raw = read_app_file(Path(root.host(paths.build)), name)
+    if raw is None and journal and os.path.lexists(root.host(f"{paths.build}/{name}", follow=False)):
+        journal.tell(Warned(f"{name} is not read: it is no file of the app's own."))
+    return raw
+
+
 def _variables(inputs: SlugInputs, root: BuildRoot, paths: Paths, journal: Journal) -> dict[str, str]:
     """The environment of the build's processes: the app's .env in front of the base, what the contract sets behind."""
     own = {
@@ -224,7 +236,7 @@ def _variables(inputs: SlugInputs, root: BuildRoot, paths: Paths, journal: Journ
     if trace := inputs.config_vars.get("BUILDPACK_XTRACE"):
         own["BUILDPACK_XTRACE"] = trace
     given: Mapping[str, str] = {}
-    if inputs.dotenv and (raw := root.read(f"{paths.build}/.env")) is not None:
+    if inputs.dotenv and (raw := _app_file(".env", root, paths, journal)) is not None:
         dotenv = parse_dotenv(raw)
         given = dotenv.variables
         for warning in dotenv.warnings:
@@ -258,7 +270,7 @@ def test_app(
     Raises what ``compile_slug`` raises, BadAppJson, and NoTests when neither app.json nor the last buildpack has any.
     Source: Heroku, "Testpack API" and "app.json Schema", "environments".
     """
-    raw = root.read(f"{paths.build}/app.json")
+    raw = _app_file("app.json", root, paths, journal)
     document = (parse_app_json(raw) if raw is not None else AppJson()).for_environment("test")
     config_vars = {**document.variables(inputs.config_vars), **inputs.config_vars}
     inputs = replace(inputs, config_vars=config_vars, variables={**inputs.variables, "CI": "true"})

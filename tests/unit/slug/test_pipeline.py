@@ -427,11 +427,31 @@ def test_bad_procfile_is_told_before_anything_is_compiled(world: World) -> None:
     assert world.lines == []
 
 
-def test_procfile_that_is_a_directory_is_an_error_and_no_traceback(world: World) -> None:
+@pytest.mark.parametrize("name", ["Procfile", ".env"])
+def test_file_that_leads_out_of_the_app_is_not_read(world: World, tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text("web=token: s3cret\n")
+    (world.top / "build" / name).symlink_to(tmp_path / "secret")
+    world.buildpack("one", compile="env")
+    compiled = world.build()
+    assert dict(compiled.types.commands) == {}
+    assert "s3cret" not in f"{world.lines} {world.told(Warned)}"
+    assert f"{name} is not read" in world.told(Warned)[0].text
+
+
+def test_procfile_that_is_a_directory_is_told(world: World) -> None:
     world.source({"Procfile/web": "x"})
     world.buildpack("one")
-    with pytest.raises(BadFile, match="it is not a regular file"):
-        world.build()
+    assert dict(world.build().types.commands) == {}
+    assert ["Procfile is not read" in moment.text for moment in world.told(Warned)] == [True]
+
+
+def test_link_in_a_buildpack_changes_no_file_outside_of_it(world: World, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("")
+    (tmp_path / "secret").chmod(0o600)
+    pack = world.buildpack("one")
+    Path(pack.path, "bin/report").symlink_to(tmp_path / "secret")
+    world.build()
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_procfile_that_the_buildpack_makes_counts(world: World) -> None:
