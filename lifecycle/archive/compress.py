@@ -22,6 +22,7 @@ from lifecycle.record import dataclass
 Codec = Literal["gzip", "zstd", "none"]
 
 _BLOCK = 1 << 20
+_PIECES = 1024  # of a block: the views of many tiny ones would take more room than the bytes
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\xff\0"
 """Without name and time, as isal's threads write it."""
 
@@ -223,30 +224,31 @@ class CompressedSink:
 
     def __init__(self, out: SupportsWrite, profile: Profile = Profile.GZIP_FAST) -> None:
         self._stored = _Summed(out)
-        self._pending = bytearray()
+        self._pieces: list[memoryview] = []
+        self._held = 0
         self._packer = _compressor(profile, self._stored)
         self._done: Stored | None = None
         self._open = True
 
     def write(self, data: bytes) -> int:
         """Take all of ``data``. Raises what ``out`` raised for earlier data."""
-        if self._pending or len(data) != _BLOCK:
-            self._pending += data
-            at = 0
-            with memoryview(self._pending) as view:
-                while len(view) - at >= _BLOCK:
-                    self._packer.write(bytes(view[at : at + _BLOCK]))
-                    at += _BLOCK
-            del self._pending[:at]
-        else:
-            self._packer.write(bytes(data))
+        rest = memoryview(data if isinstance(data, bytes) else bytes(data))
+        while len(rest) >= (wanted := _BLOCK - self._held):
+            self._packer.write(b"".join((*self._pieces, rest[:wanted])))  # the only copy that is made
+            self._pieces, self._held = [], 0
+            rest = rest[wanted:]
+        if rest:
+            self._pieces.append(rest)
+            self._held += len(rest)
+            if len(self._pieces) > _PIECES:
+                self._pieces = [memoryview(b"".join(self._pieces))]
         return len(data)
 
     def close(self) -> Stored:
         """Finish the stream and return what it became. Calling it again returns the same."""
         if self._done is None:
-            if self._pending:
-                self._packer.write(bytes(self._pending))
+            if self._pieces:
+                self._packer.write(b"".join(self._pieces))
             try:
                 self._packer.close()
             finally:

@@ -233,6 +233,13 @@ def test_setuid_bits_are_dropped(empty: Path) -> None:
     assert stat.S_IMODE((empty / "mount").stat().st_mode) == 0o755
 
 
+def test_files_are_given_to_the_user_of_the_build(app: Path, empty: Path) -> None:
+    owner = (1234, 4321) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    read_slug(io.BytesIO(written(app)), empty, "the slug", owner=owner)
+    found = {(path.lstat().st_uid, path.lstat().st_gid) for path in empty.rglob("*")}
+    assert found == {owner}
+
+
 def test_names_with_a_leading_slash_stay_inside(empty: Path) -> None:
     read_slug(io.BytesIO(tarred(("/etc/passwd", b"x"))), empty, "the slug")
     assert (empty / "etc" / "passwd").read_bytes() == b"x"
