@@ -160,13 +160,13 @@ def parse_dotenv(raw: bytes) -> Dotenv:
     """
     variables: dict[str, str] = {}
     warnings = []
-    for number, line in enumerate(os.fsdecode(raw).removeprefix("\ufeff").splitlines(), 1):
+    for number, line in enumerate(os.fsdecode(raw).removeprefix("\ufeff").split("\n"), 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         name, equals, value = re.sub(r"^export\s+", "", text).partition("=")
         name = name.rstrip()
-        if not equals or not _NAME.fullmatch(name):
+        if not equals or not _NAME.fullmatch(name) or "\0" in value:
             warnings.append(f".env, line {number}: {name[:40]!r} is not NAME=VALUE, and is left out.")
         elif name in _OWN:
             warnings.append(f".env, line {number}: {name} is for the builder to set, and is left out.")

@@ -239,5 +239,5 @@ def _safe(name: str) -> str:
 
 def _buildpacks_lines(app: Path) -> list[str]:
     raw = read_app_file(app, ".buildpacks")
-    lines = [line.strip() for line in os.fsdecode(raw or b"").removeprefix("\ufeff").splitlines()]
+    lines = [line.strip() for line in os.fsdecode(raw or b"").removeprefix("\ufeff").split("\n")]
     return [line for line in lines if line and not line.startswith("#")]

@@ -178,13 +178,14 @@ def test_denied_names_are_in_the_table(language: str, name: str) -> None:
         ("K='open", "'open"),
         ("\ufeffK=v", "v"),
         ("K=v\r", "v"),
+        ("K=a\x0cb\u2028c", "a\x0cb\u2028c"),
     ],
 )
 def test_dotenv_line(line: str, value: str) -> None:
     assert parse_dotenv(f"{line}\n".encode()).variables == {"K": value}
 
 
-@pytest.mark.parametrize("line", ["nonsense", "=v", "1K=v", "a-b=c", "<<<<<<< HEAD"])
+@pytest.mark.parametrize("line", ["nonsense", "=v", "1K=v", "K2=a\0b", "a-b=c", "<<<<<<< HEAD"])
 def test_dotenv_line_that_says_nothing_is_told(line: str) -> None:
     found = parse_dotenv(f"# c\n\n{line}\nK=v\n".encode())
     assert found.variables == {"K": "v"}

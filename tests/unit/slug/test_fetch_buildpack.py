@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import os
+import socket
 import subprocess
 import sys
 import tarfile
@@ -181,6 +182,15 @@ def test_nothing_at_the_address_is_told_in_the_familys_words(
     with pytest.raises(BuildpackUnreachable, match=expected):
         fetch(files.url(name), remotes, tmp_path / "into")
     assert not (tmp_path / "into").exists()
+
+
+@pytest.mark.parametrize("name", ["x.git", "x.tgz", "x"])
+def test_host_that_does_not_answer_is_told_in_the_familys_words(remotes: Remotes, tmp_path: Path, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    expected = f"Buildpack URL is not a reachable git remote .*: http://127.0.0.1:{port}/{name}: .*(refused|connect)"
+    with pytest.raises(BuildpackUnreachable, match=expected):
+        fetch(f"http://127.0.0.1:{port}/{name}", remotes, tmp_path / "into")
 
 
 def test_missing_path_of_this_host(remotes: Remotes, tmp_path: Path) -> None:
