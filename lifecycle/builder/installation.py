@@ -116,10 +116,20 @@ def _installed(name: str) -> str | None:
 
 
 def direct_requirements() -> list[str]:
-    """pylife's own requirements: the checkout's, which may be newer than what was noted when it was installed.
+    """pylife's own requirements, written the same way whoever noted them, and sorted.
 
-    Raises UnknownDependencies.
+    The checkout's where it is one: they may be newer than what was noted when it was installed. Raises
+    UnknownDependencies.
     """
+    noted = [item.replace('"', "'").split(";") for item in _noted()]
+    return sorted(
+        "; ".join((_normal_specifier(name), *(text.strip() for text in marker)))
+        for name, *marker in noted
+        if not any("extra ==" in text for text in marker)
+    )
+
+
+def _noted() -> list[str]:
     project = Path(lifecycle.__file__).resolve().parent.parent / "pyproject.toml"
     if project.is_file():
         data = tomllib.loads(project.read_text()).get("project", {})
@@ -131,6 +141,13 @@ def direct_requirements() -> list[str]:
         raise UnknownDependencies(
             "It is not known what this pylife depends on", why=f"no package {DISTRIBUTION} is installed here"
         ) from error
+
+
+def _normal_specifier(text: str) -> str:
+    """``backports.zstd >= 1.0`` as ``backports-zstd>=1.0``."""
+    name = re.match(r"[A-Za-z0-9._-]*[A-Za-z0-9]", text.strip())
+    assert name is not None
+    return _normal(name[0]) + re.sub(r"\s", "", text.strip()[name.end() :])
 
 
 def _wanted(requirements: Iterable[Any], target: dict[str, str], extras: tuple[str, ...]) -> Iterator[Any]:

@@ -89,8 +89,16 @@ def test_installed_versions_are_compared_without_asking_pip() -> None:
     assert not are_installed(["click<9"]), "it was not here when the image was made"
 
 
-def test_the_checkouts_own_requirements_are_taken() -> None:
-    assert direct_requirements() == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+def test_the_checkouts_own_requirements_are_taken_as_the_installed_package_writes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    found = direct_requirements()
+    assert len(found) == len(declared)
+    assert "backports-zstd>=1.0; python_version < '3.14'" in found
+    installed = ["backports-zstd >=1.0 ; python_version < '3.14'", "click>=8.1", 'pytest>=8; extra == "dev"']
+    monkeypatch.setattr(installation, "_noted", lambda: installed)
+    assert direct_requirements() == ["backports-zstd>=1.0; python_version < '3.14'", "click>=8.1"]
 
 
 def test_a_python_without_pip_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
