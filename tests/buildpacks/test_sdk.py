@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pylife_sdk.network_failures import UNREACHED
 from pylife_sdk.requirements import read_requirements
 from pylife_sdk.sbom import Component, cyclonedx, spdx
 from pylife_sdk.toml import dumps
@@ -92,3 +93,16 @@ def test_a_full_disk_is_said_as_any_failure(
 
     assert run_build(fill) == 1
     assert "[build.disk-full]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "of_the_network"),
+    [
+        ("npm error code ENOTFOUND", True),
+        ("{ errno: 'ECONNREFUSED', code: 'ECONNREFUSED' }", True),
+        ("ModuleNotFoundError: No module named 'flask'", False),
+        ("[Help 1] LifecyclePhaseNotFoundException", False),
+    ],
+)
+def test_a_name_that_only_holds_the_word_is_no_failure_of_the_network(line: str, of_the_network: bool) -> None:
+    assert bool(UNREACHED.search(line)) is of_the_network

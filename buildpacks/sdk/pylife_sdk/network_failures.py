@@ -24,7 +24,8 @@ UNTRUSTED = re.compile(
 
 UNREACHED = re.compile(
     # names of errors, as Node.js and what is written in it print them
-    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|getaddrinfo|"
+    r"\b(?:EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)\b|"
+    r"getaddrinfo|"
     r"socket hang up|Client network socket disconnected|RequestError|"
     r"network timeout|trouble with your network|request to \S+ failed|ERR_PNPM_META_FETCH_FAIL|"
     # names that are not resolved

@@ -24,7 +24,7 @@ from pylife_java.settings import choose_settings
 from pylife_java.version import choose, major
 from pylife_java.workspace import copy_whole, recall, remember, replace, starts_built_files, whole_app
 
-RECIPE = "1"
+RECIPE = "2"
 # What says nothing about what the build makes: documentation, and the Procfile, which a later buildpack reads.
 _APART = frozenset({*SKIPPED, "Procfile", "README.md", ".gitignore", "project.toml"})
 
