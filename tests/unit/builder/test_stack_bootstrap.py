@@ -198,3 +198,29 @@ def test_when_one_image_fails_the_other_is_given_up_at_once(host: Host, stack: S
         create_stack(stack, LocalStore(tmp_path / "store"), host.sink)
     assert time.monotonic() - began < 15
     assert LocalStore(tmp_path / "store").items() == []
+
+
+def test_a_missing_base_is_made_with_the_stack_and_found_afterwards(host: Host, tmp_path: Path) -> None:
+    host.tool("mmdebstrap", f'echo run >> {tmp_path}/runs; cat "{host.good}"')
+    host.tool("unshare", 'while [ "$1" != mmdebstrap ]; do shift; done; exec "$@"')
+    store, stack = LocalStore(tmp_path / "store"), load_stack(shared("stacks") / "slug")
+    images = create_stack(stack, store, host.sink)
+    names = sorted(ref.familiar for ref, _ in store.items())
+    assert names == ["pylife/bookworm-build:latest", "pylife/slug-build:latest", "pylife/slug-run:latest"]
+    assert (len(images["build"].layers), len(images["run"].layers)) == (2, 1)
+    assert len((tmp_path / "runs").read_text().split()) == 2
+    create_stack(stack, store, host.sink, kinds=("build",))
+    assert len((tmp_path / "runs").read_text().split()) == 2, "the base is there: nothing is installed"
+
+
+def test_a_stack_on_what_is_there_needs_no_mmdebstrap(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.tool("mmdebstrap", f'cat "{host.good}"')
+    host.tool("unshare", 'while [ "$1" != mmdebstrap ]; do shift; done; exec "$@"')
+    store = LocalStore(tmp_path / "store")
+    create_stack(load_stack(shared("stacks") / "bookworm"), store, host.sink, kinds=("build",))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert create_stack(load_stack(shared("stacks") / "slug"), store, host.sink, kinds=("build",))
+    with pytest.raises(MissingTool):
+        create_stack(load_stack(shared("stacks") / "slug"), store, host.sink)
