@@ -58,7 +58,8 @@ def digest(files: Mapping[str, str]) -> str:
         else:
             with open(path, "rb", buffering=0) as file:
                 content = file.read()
-        total.update(f"{name}\0{status.st_mode & 0o170111}\0{len(content)}\0".encode())
+        runs = bool(status.st_mode & 0o111)
+        total.update(f"{name}\0{stat.S_IFMT(status.st_mode)}\0{runs}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()
 

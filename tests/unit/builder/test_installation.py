@@ -58,6 +58,7 @@ def test_digest_follows_names_contents_modes_and_links(tmp_path: Path) -> None:
     os.utime(written()["a"], (1, 1))
     assert digest({"a": str(tmp_path / "a")}) == seen[0], "a file's time decides nothing"
     assert digest(written(mode=0o600)) == seen[0], "nor does who may read it"
+    assert digest(written(mode=0o700)) == seen[3], "or start it"
 
 
 def test_requirements_are_pinned_to_what_runs_here_and_follow_their_markers() -> None:
