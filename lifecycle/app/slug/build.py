@@ -19,7 +19,9 @@ from lifecycle.record import dataclass
 from lifecycle.slug.archive import SIZE_LIMIT, SIZE_WARNING, Slug, write_slug
 from lifecycle.slug.buildpack import ClassicBuildpack
 from lifecycle.slug.cache import CacheStore, Restored, keep
+from lifecycle.slug.environment import with_ssh_key
 from lifecycle.slug.fetch import fetch_buildpack
+from lifecycle.slug.files import read_app_file
 from lifecycle.slug.ignore import count_ignored, parse_slugignore
 from lifecycle.slug.moments import (
     CacheRestored,
@@ -170,8 +172,7 @@ def _stack(request: SlugRequest, site: Site) -> str:
 
 
 def _copy_source(context: Context, site: Site, journal: Journal) -> None:
-    file = context.directory / ".slugignore"
-    ignore = parse_slugignore(file.read_bytes() if file.is_file() else b"")
+    ignore = parse_slugignore(read_app_file(context.directory, ".slugignore") or b"")
     for warning in ignore.warnings:
         journal.tell(Warned(warning))
     if left_out := count_ignored(context.directory, ignore):
@@ -193,6 +194,8 @@ def _bring(
 ) -> tuple[ClassicBuildpack, ...]:
     """The buildpacks at their places in the root, in order."""
     placed = [] if selection.references else _installed(site)
+    remotes = with_ssh_key(request.remotes, request.config_vars, work / "ssh")
+    local = selection.trusted or site.engine is None  # a container has no files that its app may not see
     for number, reference in enumerate(selection.references or default_buildpacks()):
         last = not selection.references and reference.name == LAST_RESORT
         if last and not site.root.is_file(f"{site.paths.build}/Procfile"):
@@ -202,7 +205,7 @@ def _bring(
             place = place_default(reference.name, work / f"buildpack-{number}")
         else:
             journal.tell(FetchingBuildpack(reference.name, reference.version, str(reference)))
-            place = fetch_buildpack(reference, request.remotes, work / f"buildpack-{number}", local=selection.trusted)
+            place = fetch_buildpack(reference, remotes, work / f"buildpack-{number}", local=local)
         copy_directory(place, site.host(inside), owner=site.owner.chown)
         placed.append(ClassicBuildpack(reference.name, inside, str(reference), reference.version, last))
     return tuple(placed)

@@ -22,6 +22,7 @@ from lifecycle.errors import PylifeError
 from lifecycle.slug.archive import Slug, write_slug
 from lifecycle.slug.detection import Choice, detect_all
 from lifecycle.slug.fetch import fetch_buildpack
+from lifecycle.slug.files import read_app_file
 from lifecycle.slug.ignore import parse_slugignore
 from lifecycle.slug.moments import Journal
 from lifecycle.slug.pipeline import Build, Compiled, test_app
@@ -86,8 +87,7 @@ def generate(environment: Mapping[str, str]) -> Slug:
     """Write the app in APP_PATH, without what .slugignore names, as a slug beside it; the file is SLUG in /tmp."""
     check_inside(environment, "slug generate")
     app = Path(container_paths(environment).app)
-    file = app / ".slugignore"
-    ignore = parse_slugignore(file.read_bytes() if file.is_file() else b"")
+    ignore = parse_slugignore(read_app_file(app, ".slugignore") or b"")
     with open(_file(), "wb") as out:
         return write_slug(app, out, ignore=ignore.matches)
 
