@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pylife_classic.kept import Kept
 from pylife_classic.launching import render_release, write_profile
 from pylife_classic.variables import Change, layer_changes
 from test_classic_own import Slug
@@ -83,6 +85,31 @@ def test_a_program_of_a_launch_sets_variables_of_any_text(tmp_path: Path) -> Non
         done = subprocess.run([shell, "-c", script], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
         assert done.stdout == f"{value}|20\n", "and nothing else is left in the shell"
         assert "said" in done.stderr and "ended with 3" in done.stderr
+
+
+def test_a_cache_keeps_what_only_builds_see_and_drops_layers_that_left_the_slug(tmp_path: Path) -> None:
+    def build(*wanted: str) -> list[str]:
+        """A build with those layers, each with its types; what is in the cache afterwards."""
+        layers = tmp_path / "layers"
+        kept = Kept(str(tmp_path / "cache"), str(layers))
+        kept.restore()
+        for name, _, types in (each.partition(":") for each in wanted):
+            (layers / name).mkdir(exist_ok=True)
+            said = "".join(f"{each} = true\n" for each in types.split("+"))
+            (layers / f"{name}.toml").write_text(f"[types]\n{said}[metadata.key]\nis = 'this'\n")
+        assert kept.store() == [each.partition(":")[0] for each in wanted if "launch" in each]
+        shutil.rmtree(layers)
+        return sorted(str(path.relative_to(tmp_path / "cache")) for path in (tmp_path / "cache").glob("*/*"))
+
+    assert build("a:launch+cache", "b:cache", "c:launch", "d:build") == [
+        "build/b",
+        "build/b.toml",
+        "slug/a",
+        "slug/a.toml",
+    ]
+    assert build("a:launch+cache") == ["build/b", "build/b.toml", "slug/a", "slug/a.toml"]
+    assert build() == ["build/b", "build/b.toml"]
+    assert build("b:launch+cache") == ["slug/b", "slug/b.toml"]
 
 
 def test_release_is_yaml_whatever_a_command_holds() -> None:

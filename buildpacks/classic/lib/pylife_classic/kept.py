@@ -64,8 +64,11 @@ class Kept:
                 self._forget(_BUILD, name)
 
     def store(self) -> list[str]:
-        """After a build: keeps what its buildpack wants kept, removes from the layers what is not for the slug, and
-        returns the names of the layers that stay."""
+        """After a build: puts into the cache what its buildpack wants kept, and returns the names of the slug's layers.
+
+        What only builds see stays in the cache when this build had no use for it: the programs that fetch a runtime,
+        say. A rebuild with nothing changed then leaves the cache as it is, and a later one need not fetch them again.
+        """
         staying, wanted = [], {_SLUG: set[str](), _BUILD: set[str]()}
         for name in _layer_names(self._layers):
             path = os.path.join(self._layers, name)
@@ -73,7 +76,7 @@ class Kept:
             group = _SLUG if types.get("launch") else _BUILD
             if types.get("launch"):
                 staying.append(name)
-            if types.get("cache"):
+            if types.get("cache") or (not types and name in self._inodes):
                 wanted[group].add(name)
                 if group == _SLUG:
                     self._store_copied(name)

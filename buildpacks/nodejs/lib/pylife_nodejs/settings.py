@@ -64,6 +64,7 @@ def prepared(build: Build, project: Project, node: Node, tool: Tool) -> Iterator
         "npm_config_audit": "false",
         "npm_config_fund": "false",
         "npm_config_update_notifier": "false",
+        "npm_config_logs_max": "0",  # a log for each run would be a change of the cache
         "npm_config_progress": "false",
         "npm_config_fetch_retries": "1",
         "NEXT_TELEMETRY_DISABLED": "1",
