@@ -42,7 +42,7 @@ def open_agent(source: SshSource, scratch: str) -> Iterator[str]:
     with subprocess.Popen(["sh", "-c", script, "sh", place], stdin=subprocess.PIPE, start_new_session=True) as keeper:
         try:
             until = time.monotonic() + _PATIENCE
-            while not os.path.exists(place):
+            while not _listens(place):
                 if keeper.poll() is not None or time.monotonic() > until:
                     raise BadSsh(f"--ssh {source.id}: ssh-agent does not start")
                 time.sleep(0.005)
@@ -63,6 +63,12 @@ def open_agent(source: SshSource, scratch: str) -> Iterator[str]:
             assert keeper.stdin is not None
             keeper.stdin.close()
             keeper.wait()
+
+
+def _listens(place: str) -> bool:
+    """Whether somebody answers at a socket: it is there a moment before its agent listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(place) == 0
 
 
 class AgentProxy:
