@@ -9,18 +9,9 @@ from pathlib import Path
 
 import pytest
 from dockerfile_command import Pylife
+from pylife_command import HOME
 
 from lifecycle.testing.busybox import PATH, busybox_rootfs
-
-
-def _default_home() -> Path:
-    """Where the user's own pylife keeps its store: ``make demo`` has made the stack there."""
-    if home := os.environ.get("PYLIFE_HOME"):
-        return Path(home)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pylife"
-
-
-_HOME = _default_home()  # read now: tests do not see the variables of the person who runs them
 
 
 @pytest.fixture
@@ -32,7 +23,7 @@ def pylife_home(tmp_path: Path) -> Pylife:
 @pytest.fixture(scope="session")
 def stack_home() -> Pylife:
     """pylife with the session's home, which has the images of the default stack."""
-    pylife = Pylife(_HOME)
+    pylife = Pylife(HOME)
     pylife("stack", "create")
     return pylife
 
@@ -46,7 +37,7 @@ def image_name(request: pytest.FixtureRequest) -> Callable[[], str]:
         names.append(f"test-dockerfile-{os.getpid()}-{len(names)}")
         return names[-1]
 
-    request.addfinalizer(lambda: [Pylife(_HOME).run("rmi", name) for name in names])
+    request.addfinalizer(lambda: [Pylife(HOME).run("rmi", name) for name in names])
     return make
 
 

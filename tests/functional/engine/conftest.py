@@ -12,23 +12,13 @@ from pathlib import Path
 import elsewhere
 import pytest
 from elsewhere import FILTERS, as_user
-from pylife_command import PYLIFE, REPOSITORY, Pylife
-
-
-def _default_home() -> Path:
-    """Where the user's own pylife keeps its store: ``make demo`` has made the stack and the builder there."""
-    if home := os.environ.get("PYLIFE_HOME"):
-        return Path(home)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pylife"
-
-
-_HOME = _default_home()
+from pylife_command import HOME, PYLIFE, REPOSITORY, Pylife
 
 
 @pytest.fixture(scope="session")
 def pylife() -> Pylife:
     """pylife with the session's home, whose default builder is made on first use."""
-    command = Pylife(_HOME)
+    command = Pylife(HOME)
     command("builder", "create", timeout=1800)
     return command
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from classic_buildpack import write_buildpack
+
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.slug import pipeline
 from lifecycle.slug.buildpack import ClassicBuildpack
@@ -15,16 +17,6 @@ from lifecycle.slug.direct import DirectRunner
 from lifecycle.slug.moments import Line, Moment
 from lifecycle.slug.paths import Paths
 from lifecycle.slug.pipeline import Compiled, SlugInputs
-
-
-def write_buildpack(directory: Path, scripts: Mapping[str, str], *, mode: int = 0o755) -> Path:
-    """A buildpack whose bin/ has ``scripts``; each is a bash script unless it begins with ``#!`` itself."""
-    (directory / "bin").mkdir(parents=True)
-    for name, text in scripts.items():
-        path = directory / "bin" / name
-        path.write_text(text if text.startswith("#!") else f"#!/bin/bash\n{text}\n")
-        path.chmod(mode)
-    return directory
 
 
 @dataclass

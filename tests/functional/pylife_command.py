@@ -10,8 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PYLIFE = Path(sys.executable).parent / "pylife"
+
+
+def _default_home() -> Path:
+    """Where the user's own pylife keeps its store: ``make demo`` has made the stack and the builder there."""
+    if home := os.environ.get("PYLIFE_HOME"):
+        return Path(home)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "pylife"
+
+
+HOME = _default_home()  # read now: tests do not see the variables of the person who runs them
 
 
 @dataclass(frozen=True)
