@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from lifecycle import __version__
-from lifecycle.app.buildpacks import Chosen, choose_buildpacks
+from lifecycle.app.buildpacks import Chosen, brings_own, choose_buildpacks
 from lifecycle.app.images import builder_at_hand, find_previous, resolve_builder, resolve_run_image
 from lifecycle.app.keeping import Destinations, Sent
 from lifecycle.app.ports import Ports
@@ -126,7 +126,9 @@ def _find_unchanged(request: BuildRequest, place: Place, push: Sequence[Registry
         return None
     run_image = resolve_run_image(request.detect.run_image, builder, push, ports)
     content = str(digest_directory(source.path, filter=project.filter if project else EVERYTHING))
-    with choose_buildpacks(request.detect.buildpacks, project, source.path) as chosen:
+    if brings_own(request.detect.buildpacks, project, source.path):
+        return None
+    with choose_buildpacks(request.detect.buildpacks, project, source.path, ports.remotes) as chosen:
         env = _variables(request.detect, source.path, project)
         key = _key(request, content, builder, run_image, chosen, env)
     return previous if key and memo.get(key) == str(previous.digest) else None
@@ -160,7 +162,7 @@ def _build_anew(request: BuildRequest, place: Place, push: Sequence[RegistryPlac
         with (
             shared as downloads,
             BuildCache(directory, _repository(place)) as cache,
-            choose_buildpacks(request.detect.buildpacks, project, source) as chosen,
+            choose_buildpacks(request.detect.buildpacks, project, source, ports.remotes) as chosen,
         ):
             if request.clear_cache:
                 cache.clear()
@@ -228,7 +230,7 @@ def explain_detect(request: DetectRequest, ports: Ports) -> Detected:
         builder = resolve_builder(request.builder or (project.builder if project else None), ports, engine)
         target = analyze(resolve_run_image(request.run_image, builder, (), ports), None).target
         with (
-            choose_buildpacks(request.buildpacks, project, source) as chosen,
+            choose_buildpacks(request.buildpacks, project, source, ports.remotes) as chosen,
         ):
             inputs = _inputs(request, source, builder, target, project, chosen, engine)
             with workplace(inputs, (), engine) as root:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lifecycle.builder.definition import StackDefinition, load_stack, only
+from lifecycle.builder.files import Files, ordered, tree
+from lifecycle.builder.wrap import is_classic, wrapped
 from lifecycle.buildpack.descriptor import (
     Buildpack,
     GroupElement,
@@ -50,17 +52,21 @@ class UnsupportedSource(PylifeError):
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A buildpack as it goes into a builder: its directory, and that of the SDK when it has one."""
+    """A buildpack as it goes into a builder: its directory, and that of the SDK when it has one.
+
+    ``wrapped`` are the files of a classic buildpack with what makes it a Cloud Native one, in place of both.
+    """
 
     directory: Path
     buildpack: Buildpack
     sdk: Path | None = None
+    wrapped: Files | None = field(default=None, hash=False, repr=False)
 
-    def files(self) -> Iterator[Path]:
-        """Every file that decides what the layer is, in a fixed order."""
-        for top in (self.directory, self.sdk):
-            if top is not None:
-                yield from tree_files(top)
+    def files(self) -> Files:
+        """Everything that the layer is made of, by its name below the buildpack's directory."""
+        if self.wrapped is not None:
+            return self.wrapped
+        return {**tree(self.directory), **(tree(self.sdk, "lib/") if self.sdk is not None else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +106,20 @@ class BuilderDefinition:
         """A hash of the file, of all that it takes from its directory, and of ``more``."""
         total = hashlib.sha256(self.raw)
         for packed in self.buildpacks:
-            for path in packed.files():
-                total.update(
-                    f"\0{path.relative_to(packed.directory.parent)}\0{os.lstat(path).st_mode & 0o111}\0".encode()
-                )
-                total.update(os.fsencode(os.readlink(path)) if path.is_symlink() else path.read_bytes())
+            files = packed.files()
+            for name in ordered(files):
+                content = files[name]
+                mode = 0 if isinstance(content, bytes) else os.lstat(content).st_mode & 0o111
+                total.update(f"\0{packed.buildpack}/{name}\0{mode}\0".encode(errors="surrogateescape"))
+                if isinstance(content, bytes):
+                    total.update(content)
+                elif content.is_symlink():
+                    total.update(os.fsencode(os.readlink(content)))
+                elif content.is_file():
+                    total.update(content.read_bytes())
         for text in more:
             total.update(f"\0{text}".encode())
         return total.hexdigest()
-
-
-def tree_files(top: Path) -> Iterator[Path]:
-    """The files and links below ``top`` that are part of a buildpack, by name: no byte code, no version control."""
-    for name in sorted(os.listdir(top)):
-        path = top / name
-        if name in ("__pycache__", ".git") or name.endswith(".pyc"):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from tree_files(path)
-        else:
-            yield path
 
 
 def load_builder(file: Path) -> BuilderDefinition:
@@ -206,11 +206,20 @@ def _packed(table: Table, base: Path) -> Packed:
             why="builders are made of directories",
             where=f"{table.file}: {table.path}",
         )
-    packed = load_packed((base / uri.removeprefix("file://")).resolve())
+    directory = (base / uri.removeprefix("file://")).resolve()
+    if is_classic(directory):
+        return _wrapped(table, directory)
+    packed = load_packed(directory)
     for key, found in (("id", packed.buildpack.id), ("version", packed.buildpack.version)):
         if table.text(key, found) != found:
             raise table.error(key, f"{uri} has {key} {found!r}, not {table.text(key)!r}")
     return packed
+
+
+def _wrapped(table: Table, directory: Path) -> Packed:
+    """A classic buildpack, under the ID and version that the table gives it."""
+    found = wrapped(directory, id=table.text("id"), version=table.text("version"))
+    return Packed(directory, parse_descriptor(found.descriptor, file=table.file, dir=""), wrapped=found.files)
 
 
 def _images(top: Table, base: Path) -> tuple[StackDefinition | None, str, str, tuple[RunImageName, ...]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lifecycle
-from lifecycle.builder.layers import tree
+from lifecycle.builder.files import tree
 from lifecycle.builder.share import SHARED, shared
 from lifecycle.errors import PylifeError
 
@@ -43,9 +43,9 @@ def own_files() -> dict[str, str]:
 
 
 def _files(top: str) -> Iterator[tuple[str, str]]:
-    for name, path in tree(Path(top), b""):
-        if os.path.islink(path) or not os.path.isdir(path):
-            yield os.fsdecode(name), path
+    for name, path in tree(Path(top)).items():
+        if path.is_symlink() or not path.is_dir():
+            yield name, str(path)
 
 
 def digest(files: Mapping[str, str]) -> str:

@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lifecycle.archive import Entry, Kind, Member
 from lifecycle.builder.config import BuilderDefinition, Packed, RunImageName
+from lifecycle.builder.files import is_program
 from lifecycle.buildpack.api import BUILDPACK_APIS
 from lifecycle.buildpack.descriptor import Order, escape_id
 from lifecycle.toml import dump
 
 PLATFORM_APIS = tuple(f"0.{minor}" for minor in range(7, 16))
 """The Platform APIs whose images the launcher starts."""
-_PROGRAMS = (b"bin/build", b"bin/detect", b"bin/generate")
 
 
 def directories(uid: int, gid: int) -> Iterator[Member]:
@@ -55,34 +55,27 @@ def buildpack(packed: Packed) -> Iterator[Member]:
     yield Entry(at, Kind.DIR, 0o755), None
     at += b"/" + found.version.encode()
     yield Entry(at, Kind.DIR, 0o755), None
-    members = dict(tree(packed.directory, b""))
-    if packed.sdk is not None:
-        members |= {b"lib/" + name: path for name, path in tree(packed.sdk, b"")}
-    for name in sorted(members, key=lambda item: item.split(b"/")):
-        yield _member(at, name, members[name])
+    files = packed.files()
+    names = set(files) | {str(parent) for name in files for parent in PurePosixPath(name).parents} - {"."}
+    for name in sorted(names, key=lambda item: item.split("/")):
+        yield _member(at, name, files.get(name))
 
 
-def tree(top: Path, prefix: bytes) -> Iterator[tuple[bytes, str]]:
-    """Name and path of everything below ``top``, but byte code and version control."""
-    with os.scandir(top) as entries:
-        for entry in entries:
-            if entry.name in ("__pycache__", ".git") or entry.name.endswith(".pyc"):
-                continue
-            name = prefix + os.fsencode(entry.name)
-            yield name, entry.path
-            if entry.is_dir(follow_symlinks=False):
-                yield from tree(Path(entry.path), name + b"/")
-
-
-def _member(at: bytes, name: bytes, path: str) -> Member:
+def _member(at: bytes, name: str, content: Path | bytes | None) -> Member:
+    """``content`` is None for a directory that only its files tell of."""
+    full = at + b"/" + os.fsencode(name)
+    if content is None:
+        return Entry(full, Kind.DIR, 0o755), None
+    if isinstance(content, bytes):
+        return Entry(full, Kind.FILE, 0o755 if is_program(name) else 0o644, size=len(content)), content
+    path = content
     status = os.lstat(path)
-    full = at + b"/" + name
     if stat.S_ISDIR(status.st_mode):
         return Entry(full, Kind.DIR, 0o755), None
     if stat.S_ISLNK(status.st_mode):
         return Entry(full, Kind.SYMLINK, 0o777, linkname=os.fsencode(os.readlink(path))), None
-    runs = status.st_mode & 0o111 or name in _PROGRAMS
-    data = Path(path).read_bytes()
+    runs = status.st_mode & 0o111 or is_program(name)
+    data = path.read_bytes()
     return Entry(full, Kind.FILE, 0o755 if runs else 0o644, size=len(data)), data
 
 

@@ -15,6 +15,8 @@ from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.phases.build import Built, write_metadata
 from lifecycle.phases.inputs import PLATFORM_API
 from lifecycle.phases.layout import Layout
+from lifecycle.slug.release import default_type
+from lifecycle.slug.slices import find_slices
 
 LAYOUT = Layout(app="/app")
 """A slug's app lives in /app, whatever it is run by: files that its build made name that place."""
@@ -30,10 +32,6 @@ for file in "$HOME"/.profile.d/*; do
 done
 unset file
 """
-RUNTIMES = (".heroku", ".jdk", ".jre", ".apt")
-"""Directories in which classic buildpacks put runtimes: they change least."""
-DEPENDENCIES = ("node_modules", "vendor", ".m2", ".venv", ".python_packages", ".bundle")
-"""Directories in which they put what the app depends on."""
 
 
 def as_built(
@@ -50,8 +48,8 @@ def as_built(
         Process(kind, (command,), direct=False, buildpack_id=group[-1].id, working_dir="")
         for kind, command in sorted(commands.items())
     )
-    default = "web" if "web" in commands else next(iter(commands)) if len(commands) == 1 else ""
-    launch = LaunchMetadata(processes, default, (), tuple(_slices(root)))
+    slices = find_slices([name for name in root.names(LAYOUT.app) if root.is_dir(f"{LAYOUT.app}/{name}")])
+    launch = LaunchMetadata(processes, default_type(commands), (), tuple(map(Slice, slices)))
     write_metadata(group, launch, root, LAYOUT.layers, PLATFORM_API, owner)
     return Built(group, ((layer,), *((),) * (len(group) - 1)), launch)
 
@@ -61,13 +59,3 @@ def _profile_layer(element: GroupElement, root: BuildRoot, owner: tuple[int, int
     root.make_dirs(f"{path}/profile.d", owner=owner)
     root.write(f"{path}/profile.d/app.sh", _SCRIPT, owner=owner)
     return BuiltLayer(element, _PROFILE, path, LayerMetadata(LayerTypes(launch=True)), present=True)
-
-
-def _slices(root: BuildRoot) -> list[Slice]:
-    """The app's runtimes, its dependencies; what remains is the app's own."""
-    found = []
-    for names in (RUNTIMES, DEPENDENCIES):
-        there = tuple(name for name in names if root.is_dir(f"{LAYOUT.app}/{name}"))
-        if there:
-            found.append(Slice(there))
-    return found

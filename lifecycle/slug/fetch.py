@@ -58,12 +58,25 @@ def fetch_buildpack(reference: BuildpackReference, remotes: Remotes, into: Path,
     if reference.kind == "local" and not local:
         what = f"The buildpack {reference} cannot be used"
         raise HostPathRefused(what, why="a file of the app names it, and it is a path of this host")
+    fetch_directory(reference, remotes, into)
+    try:
+        _check(reference, into)
+        make_executable(ClassicBuildpack(reference.name, "/"), BuildRoot(into))
+    except BaseException:
+        remove_tree(into)
+        raise
+    return into
+
+
+def fetch_directory(reference: BuildpackReference, remotes: Remotes, into: Path) -> Path:
+    """The directory ``into``, new, with what is at that address, whichever kind of buildpack it is.
+
+    Raises what ``fetch_buildpack`` raises, but NotABuildpack only for an archive that cannot be unpacked.
+    """
     into.mkdir(parents=True)
     try:
         _fill(reference, remotes, into)
         _lift(into)
-        _check(reference, into)
-        make_executable(ClassicBuildpack(reference.name, "/"), BuildRoot(into))
     except BaseException:
         remove_tree(into)
         raise

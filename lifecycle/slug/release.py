@@ -7,7 +7,7 @@ Source: Heroku's Dev Center, "Buildpack API", "bin/release" and "Using Multiple 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from lifecycle.errors import PylifeError
@@ -157,6 +157,11 @@ def merge(procfile: Procfile | None, releases: Sequence[tuple[str, Release]]) ->
         tuple(sorted(release.default_process_types)),
         tuple(warnings),
     )
+
+
+def default_type(commands: Collection[str]) -> str:
+    """The process that an image starts by itself: ``web``, or the only one; "" when none of several is to be first."""
+    return "web" if "web" in commands else next(iter(commands)) if len(commands) == 1 else ""
 
 
 def render_config_vars(vars: Mapping[str, str]) -> bytes:

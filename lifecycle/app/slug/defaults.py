@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+from lifecycle.builder.files import write_files
 from lifecycle.builder.share import shared
+from lifecycle.builder.wrap import classic_files
 from lifecycle.slug.selection import BuildpackReference
 
 ORDER = ("python", "nodejs", "java", "static", "null")
@@ -14,9 +15,6 @@ ORDER = ("python", "nodejs", "java", "static", "null")
 LAST_RESORT = "null"
 """Takes every app and compiles nothing: of use where a Procfile says what to start."""
 
-_NEEDS = "needs"
-_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
-
 
 def default_buildpacks() -> tuple[BuildpackReference, ...]:
     """A reference of kind ``named`` for each."""
@@ -24,11 +22,5 @@ def default_buildpacks() -> tuple[BuildpackReference, ...]:
 
 
 def place_default(name: str, into: Path) -> Path:
-    """The new directory ``into`` with the buildpack of that name, complete: the packages that it shares with others,
-    which its file ``needs`` names relative to it, are in its own ``lib``."""
-    directory = shared("buildpacks") / "classic" / name
-    shutil.copytree(directory, into, symlinks=True, ignore=_IGNORED)
-    needs = directory / _NEEDS
-    for line in needs.read_text().split() if needs.is_file() else ():
-        shutil.copytree(directory / line, into / "lib", symlinks=True, ignore=_IGNORED, dirs_exist_ok=True)
-    return into
+    """The new directory ``into`` with the buildpack of that name, complete."""
+    return write_files(classic_files(shared("buildpacks") / "classic" / name), into)
