@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lifecycle.app.ports import Ports
+from lifecycle.errors import PylifeError
 from lifecycle.events import step
 from lifecycle.sandbox import Isolation, Rung, Sandbox, enter, entered, probe
 from lifecycle.snapshot import Yard, open_snapshotter
@@ -16,6 +17,14 @@ from lifecycle.snapshot import Yard, open_snapshotter
 if TYPE_CHECKING:
     from lifecycle.image import Image
     from lifecycle.phases.inputs import Engine
+
+
+class BadAuthorities(PylifeError):
+    """A file of certificate authorities that a build was to trust cannot be read."""
+
+    code = "build.bad-ca-file"
+    exit_code = 2
+    fix = "Give --ca-file (or the setting ca_file) a readable PEM file."
 
 
 def enter_rung(ports: Ports) -> Rung:
@@ -32,6 +41,19 @@ def enter_rung(ports: Ports) -> Rung:
     return rung
 
 
+def open_sandbox(rung: Rung, ports: Ports) -> Sandbox:
+    """The sandbox on ``rung``, which trusts what the host does and the settings name. Raises BadAuthorities."""
+    files, certificates = ports.settings.ca_file.value, None
+    if files:
+        from lifecycle.transport.settings import joined_bundle
+
+        try:
+            certificates = str(joined_bundle(files, ports.home / "remotes"))
+        except OSError as error:
+            raise BadAuthorities(f"{error.filename} cannot be read", why=error.strerror) from error
+    return Sandbox(rung, ports.sink, certificates)
+
+
 @contextmanager
 def open_engine(ports: Ports) -> Iterator[Engine]:
     """The ports of a buildpack build. The store is held as long as the block lasts: no ``gc`` takes a blob in use."""
@@ -39,7 +61,7 @@ def open_engine(ports: Ports) -> Iterator[Engine]:
 
     rung = enter_rung(ports)
     with (
-        Sandbox(rung, ports.sink) as sandbox,
+        open_sandbox(rung, ports) as sandbox,
         ports.store.hold(),
         closing(open_snapshotter(ports.home, rung)) as snapshotter,
     ):

@@ -44,10 +44,11 @@ _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, sign
 class Sandbox:
     """Starts processes on one rung. Make it after ``enter`` and before the first thread; any thread may use it.
 
-    A context manager; ``close`` ends the spawner. Processes die with this process, whatever ends it.
+    A context manager; ``close`` ends the spawner. Processes die with this process, whatever ends it. ``certificates``
+    is a file with the authorities that runs trust; without it they trust those of the host.
     """
 
-    def __init__(self, rung: Rung, sink: Sink | None = None) -> None:
+    def __init__(self, rung: Rung, sink: Sink | None = None, certificates: str | None = None) -> None:
         if threads() > 1:
             raise AlreadyThreaded("The spawner cannot be forked", why=f"this process already has {threads()} threads")
         self.rung = rung
@@ -55,7 +56,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._told_memory = False
         self._processes: weakref.WeakSet[Process] = weakref.WeakSet()
-        self._pid, self._requests = spawn(rung)
+        self._pid, self._requests = spawn(rung, certificates)
 
     def __enter__(self) -> Sandbox:
         return self

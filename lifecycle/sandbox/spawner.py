@@ -47,11 +47,15 @@ _NOT_MEANT = (
 _PROGRAM = "import sys; sys.path.append(sys.argv[1]); from lifecycle.sandbox.spawner import main; main()"
 
 
-def spawn(rung: Rung) -> tuple[int, socket.socket]:
-    """Start the spawner; its pid and the socket for requests. The caller must have one thread."""
+def spawn(rung: Rung, certificates: str | None = None) -> tuple[int, socket.socket]:
+    """Start the spawner; its pid and the socket for requests. The caller must have one thread.
+
+    ``certificates`` is the bundle that runs trust in the place of the host's.
+    """
+    environment = {"SSL_CERT_FILE": certificates} if certificates else {}
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        pid = _start_interpreter(rung, theirs)
+        pid = _start_interpreter(rung, theirs, {**os.environ, **environment})
     except OSError:
         pid = 0  # the interpreter is not to be had for this user, or embedded in another program
     if pid == 0:
@@ -59,6 +63,7 @@ def spawn(rung: Rung) -> tuple[int, socket.socket]:
         if pid == 0:
             try:
                 ours.close()
+                os.environ.update(environment)
                 Spawner(rung, theirs).serve()
             finally:
                 os._exit(1)
@@ -66,7 +71,7 @@ def spawn(rung: Rung) -> tuple[int, socket.socket]:
     return pid, ours
 
 
-def _start_interpreter(rung: Rung, requests: socket.socket) -> int:
+def _start_interpreter(rung: Rung, requests: socket.socket, environment: dict[str, str]) -> int:
     """The pid of a new interpreter that serves ``requests``; 0 when this one does not know its own program."""
     if not sys.executable:
         return 0
@@ -76,7 +81,7 @@ def _start_interpreter(rung: Rung, requests: socket.socket) -> int:
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, os.path.dirname(package)]
     requests.set_inheritable(True)
     argv += [str(requests.fileno()), marshal.dumps(rung.as_dict()).hex()]
-    return os.posix_spawn(sys.executable, argv, os.environ, setsigmask=_NOT_MEANT)
+    return os.posix_spawn(sys.executable, argv, environment, setsigmask=_NOT_MEANT)
 
 
 def main() -> NoReturn:

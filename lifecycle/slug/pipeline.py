@@ -228,6 +228,7 @@ def _variables(inputs: SlugInputs, root: BuildRoot, paths: Paths, journal: Journ
     """The environment of the build's processes: the app's .env in front of the base, what the contract sets behind."""
     own = {
         "HOME": paths.app,
+        "APP_PATH": paths.app,
         "PATH": inputs.variables.get("PATH") or _PATH,
         "REQUEST_ID": inputs.request_id or f"build-{secrets.token_hex(4)}",
         "STACK": inputs.stack,

@@ -173,7 +173,12 @@ def _access(ref: GitRef, remotes: Remotes, main: bool) -> Iterator[tuple[str, st
     if settings is not None and settings.is_insecure(parts.netloc):
         yield f"http.{base}.sslVerify", "false"
     elif settings is not None and settings.ca_files:
-        yield "http.sslCAInfo", str(_authorities(settings.ca_files, remotes.cache))
+        from lifecycle.transport.settings import joined_bundle
+
+        try:
+            yield "http.sslCAInfo", str(joined_bundle(settings.ca_files, remotes.cache))
+        except OSError as error:
+            raise RemoteCertificate(f"{error.filename} holds no usable CA certificates", why=error.strerror) from error
     elif os.path.isfile(bundle := os.environ.get("SSL_CERT_FILE", "")):  # which git's own TLS may not know of
         yield "http.sslCAInfo", bundle
 
@@ -199,23 +204,3 @@ def _authorization(ref: GitRef, remotes: Remotes, main: bool) -> str | None:
 
 def _basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-
-
-def _authorities(files: tuple[Path, ...], cache: Path) -> Path:
-    """One file with the host's authorities and those of ``files``: git takes only one."""
-    import hashlib
-
-    from lifecycle.transport.settings import system_bundle
-
-    bundle = system_bundle()
-    try:
-        data = b"\n".join(path.read_bytes() for path in ([bundle] if bundle else []) + list(files))
-    except OSError as error:
-        raise RemoteCertificate(f"{error.filename} holds no usable CA certificates", why=error.strerror) from error
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"authorities-{hashlib.sha256(data).hexdigest()[:16]}.pem"
-    if not path.exists():
-        partial = path.with_name(f"{path.name}.{os.getpid()}")
-        partial.write_bytes(data)
-        partial.rename(path)
-    return path

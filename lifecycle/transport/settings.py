@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 from dataclasses import dataclass
@@ -20,6 +21,20 @@ def system_bundle() -> Path | None:
     """The file with the authorities that this host trusts: SSL_CERT_FILE, else the distribution's; None without."""
     candidates = (os.environ.get("SSL_CERT_FILE", ""), *SYSTEM_BUNDLES)
     return next((path for text in candidates if text and (path := Path(text)).is_file()), None)
+
+
+def joined_bundle(files: tuple[Path, ...], directory: Path) -> Path:
+    """One file, in ``directory``, with the authorities that this host trusts and those of ``files``: for programs that
+    take only one. Named by its content, so that it may stay. Raises OSError."""
+    bundle = system_bundle()
+    data = b"\n".join(path.read_bytes() for path in (*((bundle,) if bundle else ()), *files))
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"authorities-{hashlib.sha256(data).hexdigest()[:16]}.pem"
+    if not path.exists():
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        partial.write_bytes(data)
+        partial.rename(path)
+    return path
 
 
 def system_certs_dirs() -> tuple[Path, ...]:

@@ -229,14 +229,13 @@ def _solve(
     from contextlib import closing
 
     from lifecycle.app.dockerfile.caches import fill_mounts, pack_mounts
-    from lifecycle.app.engine import enter_rung
+    from lifecycle.app.engine import enter_rung, open_sandbox
     from lifecycle.dockerfile.running.tools import RunTools
-    from lifecycle.sandbox import Sandbox
     from lifecycle.snapshot import open_snapshotter
 
     request, ports = job.request, job.ports
     rung = enter_rung(ports)
-    with Sandbox(rung, ports.sink) as sandbox, closing(open_snapshotter(ports.home, rung)) as snapshotter:
+    with open_sandbox(rung, ports) as sandbox, closing(open_snapshotter(ports.home, rung)) as snapshotter:
         tools = RunTools(
             sandbox,
             ports.home,

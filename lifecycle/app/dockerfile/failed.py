@@ -126,16 +126,15 @@ def open_failed(name: str, args: tuple[str, ...], ports: Ports) -> int:
 
     What is changed in there is not kept.
     """
-    from lifecycle.app.engine import enter_rung
+    from lifecycle.app.engine import enter_rung, open_sandbox
     from lifecycle.dockerfile.running.identity import find_identity
     from lifecycle.dockerfile.running.step import PATH
-    from lifecycle.sandbox import Sandbox
     from lifecycle.sandbox.spec import RunSpec
     from lifecycle.snapshot import open_snapshotter
 
     step = load_failed(name, ports)
     rung = enter_rung(ports)
-    with Sandbox(rung, ports.sink) as sandbox:
+    with open_sandbox(rung, ports) as sandbox:
         snapshotter = open_snapshotter(ports.home, rung)
         if not all(snapshotter.has(layer) for layer in step.layers):
             raise NoSuchFailure(f"The root filesystem of {name} is not whole", why="some of its layers are gone")

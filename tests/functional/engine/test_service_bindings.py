@@ -108,3 +108,21 @@ def test_a_volume_in_the_place_of_bindings_is_one(
     volume = f"{binding}:/platform/bindings/db:ro"
     done = pylife("build", "--app", app, "--image", image_name, "--buildpack", pack, "--volume", volume)
     assert "it is right" in done.err
+
+
+@pytest.mark.parametrize("isolation", ["auto", "chroot"])
+def test_a_build_trusts_what_ca_file_names(
+    pylife: Pylife, app: Path, buildpack: Callable[..., Path], image_name: str, isolation: str, tmp_path: Path
+) -> None:
+    authority = tmp_path / "company.pem"
+    authority.write_text("-----BEGIN CERTIFICATE-----\nCOMPANY\n-----END CERTIFICATE-----\n")
+    pack = buildpack("acme/trust", build='grep -c BEGIN "$SSL_CERT_FILE"; grep COMPANY "$SSL_CERT_FILE" || true')
+    words = ("build", "--app", app, "--image", image_name, "--buildpack", pack, "--isolation", isolation, "-v")
+    assert "COMPANY" in pylife(*words, "--ca-file", authority).err
+    assert "COMPANY" not in pylife(*words, "--clear-cache").err
+
+
+def test_a_ca_file_that_cannot_be_read_is_named(pylife: Pylife, app: Path, image_name: str, tmp_path: Path) -> None:
+    done = pylife("build", "--app", app, "--image", image_name, "--ca-file", tmp_path / "none.pem", code=2)
+    assert "none.pem" in done.err
+    assert "build.bad-ca-file" in done.err
