@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-RUNTIMES = (".heroku", ".jdk", ".jre", ".apt")
-"""Directories in which classic buildpacks put runtimes: they change least."""
-DEPENDENCIES = ("node_modules", "vendor", ".m2", ".venv", ".python_packages", ".bundle")
-"""Directories in which they put what the app depends on."""
+RUNTIMES = (
+    *(f".heroku/*/{name}" for name in ("runtime", "node", "jre", "nginx")),  # pylife's own buildpacks
+    ".heroku/node",
+    ".jdk",
+    ".jre",
+    ".apt",
+)
+"""Where classic buildpacks put runtimes: they change least."""
+DEPENDENCIES = (".heroku", "node_modules", "vendor", ".m2", ".venv", ".python_packages", ".bundle")
+"""Where they put what the app depends on."""
 
 
 def find_slices(names: Collection[str]) -> list[tuple[str, ...]]:
-    """The slices of an app at whose top are ``names``: its runtimes, its dependencies. What remains is its own."""
-    found = [tuple(name for name in group if name in names) for group in (RUNTIMES, DEPENDENCIES)]
+    """The slices of an app at whose top are ``names``: its runtimes, its dependencies. What remains is its own.
+
+    Each is the globs of its directories; what matches the first slice is in no other.
+    """
+    found = [tuple(glob for glob in group if glob.split("/")[0] in names) for group in (RUNTIMES, DEPENDENCIES)]
     return [group for group in found if group]
