@@ -375,7 +375,7 @@ def canonical(name: bytes) -> bytes:
 def _checksum_holds(block: bytes) -> bool:
     """Whether the header's sum is right: unsigned, or signed as some old writers had it."""
     field = block[148:154]
-    if not field.isdigit():
+    if block[154] not in b"\0 " or not field.isdigit():  # git archive writes seven digits
         field = block[148:156].split(b"\0", 1)[0].strip(b" ")
     try:
         announced = int(field, 8)

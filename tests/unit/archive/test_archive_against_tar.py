@@ -210,3 +210,15 @@ def test_holes_stay_holes_when_unpacked(tree: Path, version: str) -> None:
         extract(stream, copy, ownership=Ownership.SELF)
     assert (copy / "holes").read_bytes() == (tree / "holes").read_bytes()
     assert (copy / "holes").stat().st_blocks * 512 < 1 << 20
+
+
+def test_reads_what_git_archive_writes(tmp_path: Path) -> None:
+    def git(*argv: str) -> bytes:
+        return subprocess.run(["git", "-C", tmp_path, *argv], check=True, capture_output=True).stdout
+
+    git("init", "-q")
+    (tmp_path / "Procfile").write_text("web: true\n")
+    git("add", "Procfile")
+    git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "one")
+    found = [entry.name for entry, _ in read_tar(io.BytesIO(git("archive", "--prefix=app/", "HEAD")))]
+    assert found == [b"app", b"app/Procfile"]

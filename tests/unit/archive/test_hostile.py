@@ -315,6 +315,14 @@ def test_a_wrong_checksum_is_found() -> None:
             read(bytes(bad))
 
 
+@pytest.mark.parametrize("form", [b"%06o\0 ", b"%07o\0", b"%6o\0 ", b"%6o \0", b"%7o ", b"%08o"])
+def test_every_way_of_writing_a_checksum_is_read(form: bytes) -> None:
+    """GNU tar writes six digits, git archive seven, old programs spaces before them."""
+    block = bytearray(header(b"name"))
+    block[148:156] = form % int(block[148:154], 8)
+    assert [entry.name for entry in read(bytes(block))] == [b"name"]
+
+
 def test_every_truncation_is_an_error_or_a_clean_end() -> None:
     big = Entry(b"big", Kind.FILE, size=3 << 19), bytes(3 << 19)
     whole = pax(record(b"path", b"p" * 200)) + header() + tar((Entry(b"f", Kind.FILE, size=700), b"y" * 700), big)
