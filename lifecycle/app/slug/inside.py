@@ -18,6 +18,7 @@ from lifecycle.app.run import User, resolve_user
 from lifecycle.app.slug.site import INSIDE, container_paths, is_inside
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
+from lifecycle.slug import first
 from lifecycle.slug.archive import read_slug
 from lifecycle.slug.environment import read_env_dir
 from lifecycle.slug.start import Start, plan_start
@@ -95,7 +96,9 @@ def start(args: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def become(start: Start, environment: Mapping[str, str]) -> None:
-    """Replace this process: where it is root, as the user ``slug``. Does not return."""
+    """Replace this process: where it is root, as the user ``slug``; where it is the container's first, behind one that
+    hands signals on. Does not return.
+    """
     user = _user(environment)
     os.chdir(start.cwd)
     if user is not None:
@@ -103,7 +106,10 @@ def become(start: Start, environment: Mapping[str, str]) -> None:
         os.setgid(user.gid)
         os.setuid(user.uid)
     env = {name: value for name, value in start.env.items() if name not in _OURS}
-    os.execvpe(start.argv[0], list(start.argv), env)
+    argv = list(start.argv)
+    if os.getpid() == 1:
+        argv = [sys.executable, "-ISB", first.__file__, *argv]
+    os.execvpe(argv[0], argv, env)
 
 
 def _user(environment: Mapping[str, str]) -> User | None:
