@@ -37,6 +37,11 @@ class Run:
         value: dict[str, Any] = json.loads(self.out)
         return value
 
+    @property
+    def raw(self) -> bytes:
+        """What was written to standard output, byte by byte."""
+        return self.out.encode(errors="surrogateescape")
+
 
 @dataclass(frozen=True)
 class Pylife:
@@ -51,19 +56,27 @@ class Pylife:
         """The words before a command's own."""
         return (*self.prefix, *self.program)
 
-    def __call__(self, *args: str | Path, code: int = 0, env: dict[str, str] | None = None, timeout: int = 900) -> Run:
+    def __call__(
+        self,
+        *args: str | Path,
+        code: int = 0,
+        env: dict[str, str] | None = None,
+        timeout: int = 900,
+        stdin: bytes = b"",
+        cwd: Path | None = None,
+    ) -> Run:
         command = [*self.command, *map(str, args)]
         done = subprocess.run(
             command,
             env={**user_environment(self), **(env or {})},
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
-            text=True,
-            errors="surrogateescape",
             timeout=timeout,
+            cwd=cwd,
         )
-        assert done.returncode == code, f"{command}\nexit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return Run(done.returncode, done.stdout, done.stderr)
+        out, err = (raw.decode(errors="surrogateescape") for raw in (done.stdout, done.stderr))
+        assert done.returncode == code, f"{command}\nexit code {done.returncode}\n{out[-5000:]}\n{err}"
+        return Run(done.returncode, out, err)
 
 
 def user_environment(pylife: Pylife) -> dict[str, str]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 import uuid
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from loopback import free_port, page
 from pylife_command import REPOSITORY, Pylife, user_environment
 
 pytestmark = pytest.mark.functional
@@ -25,26 +22,6 @@ SAMPLE = REPOSITORY / "samples" / "python-django"
 def reference_digest(pylife: Pylife) -> str:
     """The digest of the sample's image, built the ordinary way."""
     return pylife("build", "-q", "--app", SAMPLE, "--image", "test-django-reference").out.strip().partition("@")[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def page(port: int, process: subprocess.Popen[bytes], seconds: float = 60) -> str:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the process ended with {process.returncode}"
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
-            try:
-                connection.request("GET", "/")
-                return connection.getresponse().read().decode()
-            except OSError:
-                time.sleep(0.2)
-    raise TimeoutError(f"port {port} does not answer")
 
 
 def test_pushed_image_is_read_and_run_by_other_tools(pylife, registry_server, reference_digest, tool, tmp_path):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import standalone_python
+from loopback import free_port, page
 from pylife_command import Pylife, user_environment
-from test_django import free_port, page
 
 pytestmark = [pytest.mark.functional, pytest.mark.timeout(900)]
 

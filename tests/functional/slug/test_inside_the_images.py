@@ -1,0 +1,206 @@
+"""What is in the images, called there by the names of the family: by pylife's sandbox, and as a cluster starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from loopback import free_port, page
+from objectserver import ObjectServer
+from pylife_command import Pylife, Run
+
+pytestmark = pytest.mark.functional
+
+BUILDER, RUNNER = "pylife/slugbuilder:latest", "pylife/slugrunner:latest"
+FILES = {
+    "Procfile": "web: echo serving > www/index.html; exec python3 -m http.server $PORT --bind 127.0.0.1 -d www\n"
+    "worker: id -u; echo $FROM_PROFILE $COLOUR; pwd\n",
+    "www/index.html": "nothing yet\n",
+    ".profile": "export FROM_PROFILE=profile\n",
+    ".slugignore": "docs/\n",
+    "docs/long.txt": "long\n",
+}
+IN_SLUG = (".profile", ".release", ".slugignore", "Procfile", "made-by", "www/index.html")
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+def tar(directory: Path) -> bytes:
+    return subprocess.run(["tar", "-C", directory, "-c", "."], check=True, capture_output=True).stdout
+
+
+def names(slug: bytes) -> tuple[str, ...]:
+    with tarfile.open(fileobj=BytesIO(slug)) as archive:
+        return tuple(sorted(member.name.removeprefix("./") for member in archive if member.isfile()))
+
+
+@pytest.fixture
+def source(app: Callable[..., Path]) -> Path:
+    return app(FILES)
+
+
+@pytest.fixture
+def one(buildpack: Callable[..., Path]) -> Path:
+    """A buildpack that keeps something, and has tests."""
+    return buildpack(
+        "one",
+        compile='echo one >> "$1/made-by"; id -u; echo x > "$2/kept"',
+        test='echo "1..1"; test -f "$1/made-by" && echo "ok 1"',
+    )
+
+
+@pytest.fixture
+def slug(pylife: Pylife, source: Path, one: Path) -> bytes:
+    """The slug as it is built from outside."""
+    return pylife("slug", "build", "--app", source, "-b", one, "--no-cache").raw
+
+
+def builder(pylife: Pylife, *args: str | Path, entrypoint: str = "/build", code: int = 0, stdin: bytes = b"") -> Run:
+    """Run the slugbuilder: the options of ``pylife run``, ``|``, and the words for the program in it."""
+    divide = args.index("|")
+    options, words = args[:divide], args[divide + 1 :]
+    return pylife("run", "--entrypoint", entrypoint, *options, BUILDER, "--", *words, code=code, stdin=stdin)
+
+
+def test_build_takes_the_source_from_standard_input_and_gives_the_same_slug_as_outside(
+    pylife: Pylife, source: Path, one: Path, slug: bytes
+) -> None:
+    chosen = ("-v", f"{one}:/packs/one:ro", "-e", "BUILDPACK_URL=file:///packs/one")
+    for entrypoint in ("/build", "/builder/build.sh"):
+        done = builder(pylife, *chosen, "|", "-", entrypoint=entrypoint, stdin=tar(source))
+        assert done.raw == slug
+        assert "One" in done.err and "2000" in done.err.split(), "compiled as another user"
+    assert names(slug) == IN_SLUG
+
+
+def test_build_takes_a_mounted_app_and_leaves_it_as_it_is(pylife: Pylife, source: Path, one: Path, slug: bytes) -> None:
+    source.chmod(0o755)
+    before = sorted(str(path) for path in source.rglob("*"))
+    chosen = ("-v", f"{one}:/packs/one:ro", "-v", f"{source}:/tmp/app:ro", "-e", "BUILDPACK_URL=file:///packs/one")
+    assert builder(pylife, *chosen, "|", "-").raw == slug
+    assert sorted(str(path) for path in source.rglob("*")) == before
+
+
+def test_a_build_that_fails_in_the_image_has_its_code_and_no_slug(
+    pylife: Pylife, source: Path, buildpack: Callable[..., Path]
+) -> None:
+    broken = buildpack("broken", compile="echo no luck >&2; exit 7")
+    chosen = ("-v", f"{broken}:/packs/broken:ro", "-e", "BUILDPACK_URL=file:///packs/broken")
+    done = builder(pylife, *chosen, "|", "-", stdin=tar(source), code=1)
+    assert done.raw == b""
+    assert "no luck" in done.err and "slug.compile-failed" in done.err
+
+
+def test_herokuishs_words_do_what_they_do_there(pylife: Pylife, source: Path, one: Path) -> None:
+    script = """
+    set -e
+    herokuish paths
+    herokuish buildpack install file:///packs/one '' 10_one
+    herokuish buildpack list
+    herokuish buildpack detect
+    herokuish buildpack test
+    herokuish buildpack build
+    herokuish procfile parse worker
+    herokuish procfile exec pwd
+    herokuish procfile start worker
+    herokuish slug generate
+    herokuish slug export > /tmp/exported.tgz
+    mkdir /tmp/other
+    APP_PATH=/tmp/other herokuish slug import < /tmp/exported.tgz
+    ls /tmp/other
+    """
+    options = ("-v", f"{one}:/packs/one:ro", "-v", f"{source}:/tmp/app:ro", "-e", "COLOUR=green")
+    done = builder(pylife, *options, "|", "-c", script, entrypoint="bash")
+    lines = done.out.splitlines()
+    for line in (
+        "APP_PATH=/app",
+        "BUILDPACK_PATH=/tmp/buildpacks",
+        "/tmp/buildpacks/10_one",
+        "10_one",
+        "One",
+        "       ok 1",
+        "-----> One app detected",
+        "       Procfile declares types -> web, worker",
+        "id -u; echo $FROM_PROFILE $COLOUR; pwd",
+        "profile green",
+        "-----> Compiled slug size is",
+        "made-by",
+    ):
+        assert [found for found in lines if found.startswith(line)], f"{line!r} is not in\n{done.out}\n{done.err}"
+    assert "docs" not in lines
+
+
+def test_start_and_exec_run_the_app_of_the_container(pylife: Pylife, source: Path) -> None:
+    mounted = ("-v", f"{source}:/app:ro", "-e", "COLOUR=blue")
+    started = builder(pylife, *mounted, "|", "worker", entrypoint="/start")
+    assert started.out.splitlines() == ["2000", "profile blue", "/app"]
+    root = pylife("run", "-u", "0", "--entrypoint", "/start", *mounted, BUILDER, "--", "worker")
+    assert root.out.splitlines()[0] == "2000", "root was kept"
+    assert builder(pylife, *mounted, "|", "echo", "-n", "a b", entrypoint="/exec").out == "a b"
+    missing = builder(pylife, *mounted, "|", "clock", entrypoint="/start", code=1)
+    assert "Proc entrypoint clock does not exist. Please check your Procfile" in missing.err
+
+
+def test_init_takes_the_slug_from_standard_input(pylife: Pylife, slug: bytes) -> None:
+    done = pylife("run", "-e", "COLOUR=red", RUNNER, "--", "start", "worker", stdin=slug)
+    assert done.out.splitlines() == ["2000", "profile red", "/app"]
+    assert pylife("run", RUNNER, "--", "cat", "made-by", stdin=slug).out == "one\n"
+    nothing = pylife("run", RUNNER, "--", "start", "web", code=2)
+    assert "slug.missing" in nothing.err
+    assert "slug.bad-archive" in pylife("run", RUNNER, "--", "start", "web", stdin=b"no archive", code=1).err
+
+
+def test_init_gets_the_slug_of_slug_url_and_ends_at_sigterm(slug: bytes, objects: ObjectServer, start: Start) -> None:
+    objects.objects["/open/slug.tgz"] = (slug, {})
+    port = free_port()
+    url = objects.url("/open/slug.tgz?Signature=5ecre7")
+    process = start("run", "-p", str(port), "-e", f"SLUG_URL={url}", RUNNER, "--", "start", "web")
+    assert page(port, process) == "serving\n"
+    process.terminate()
+    assert process.wait(timeout=5) == 143
+
+
+@pytest.fixture
+def in_podman(
+    pylife: Pylife, tool: Callable[[str], str], tmp_path: Path
+) -> Iterator[Callable[..., subprocess.CompletedProcess[bytes]]]:
+    """Runs one of the images in a container as a cluster would, with a standard input."""
+    if os.geteuid() != 0:
+        pytest.skip("starting the container needs root")
+    podman, skopeo = tool("podman"), tool("skopeo")
+    loaded: dict[str, str] = {}
+
+    def run(image: str, *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        if image not in loaded:
+            loaded[image] = f"localhost/pylife-test-{uuid.uuid4().hex[:8]}:latest"
+            source = f"oci:{pylife.home / 'store'}:{image}"
+            subprocess.run([skopeo, "copy", "-q", source, f"containers-storage:{loaded[image]}"], check=True)
+        limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
+        options = [arg for arg in args if arg.startswith("-") and arg != "-"]
+        words = [arg for arg in args if arg not in options]
+        command = [podman, "--runtime", "runc", "run", "--rm", "-i", "--net=host", *limits, *options, loaded[image]]
+        return subprocess.run([*command, *words], input=stdin, capture_output=True)
+
+    yield run
+    for name in loaded.values():
+        subprocess.run([podman, "rmi", "-f", name], check=False, capture_output=True)
+
+
+def test_containers_of_another_engine_build_and_run_the_same_slug(
+    in_podman: Callable[..., subprocess.CompletedProcess[bytes]], source: Path, one: Path, slug: bytes
+) -> None:
+    pack = (f"--volume={one}:/packs/one:ro", "--env=BUILDPACK_URL=file:///packs/one")
+    built = in_podman(BUILDER, *pack, "-", stdin=tar(source))
+    assert built.returncode == 0, built.stderr.decode()
+    assert built.stdout == slug
+    root = in_podman(BUILDER, *pack, "--user=0", "--entrypoint=/build", "-", stdin=tar(source))
+    assert root.stdout == slug, root.stderr.decode()
+    ran = in_podman(RUNNER, "--env=COLOUR=red", "start", "worker", stdin=slug)
+    assert ran.stdout.decode().splitlines() == ["2000", "profile red", "/app"], ran.stderr.decode()
+    older = in_podman(RUNNER, "--entrypoint=bash", "--env=COLOUR=red", "/runner/init", "start", "worker", stdin=slug)
+    assert older.stdout == ran.stdout, older.stderr.decode()
