@@ -128,6 +128,17 @@ def test_a_refusal_says_where_credentials_go_and_not_which(online: Bench, index:
     assert PASSWORD not in ran.out + ran.err
 
 
+@pytest.mark.parametrize("user", ["", f"{USER}:wrong-{PASSWORD}@"])
+def test_a_refusal_is_told_from_an_index_without_uv(online: Bench, index: Index, user: str) -> None:
+    online.layer("python", "uv").rename(online.root / "gone")
+    online.user_env(PIP_INDEX_URL=f"http://{user}{index.place}/simple")
+    ran = online.write({"requirements.txt": "parrot==1.0\n"}).build("python")
+    assert ran.failure == "python.network", ran.err
+    assert "refused the request (status 401)" in ran.err
+    assert "binding of the type pip" in ran.err
+    assert PASSWORD not in ran.out + ran.err
+
+
 def test_an_address_with_a_password_is_cleaned_where_it_is_recorded(online: Bench, index: Index) -> None:
     url = f"http://{USER}:${{FILES_PASSWORD}}@{index.place}/files/parrot-1.0-py3-none-any.whl"
     online.user_env(FILES_PASSWORD=PASSWORD)

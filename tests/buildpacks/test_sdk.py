@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pylife_sdk.network_failures import UNREACHED
+from pylife_sdk.network_failures import UNREACHED, refusal
 from pylife_sdk.requirements import read_requirements
 from pylife_sdk.sbom import Component, cyclonedx, spdx
 from pylife_sdk.toml import dumps
@@ -102,7 +102,26 @@ def test_a_full_disk_is_said_as_any_failure(
         ("{ errno: 'ECONNREFUSED', code: 'ECONNREFUSED' }", True),
         ("ModuleNotFoundError: No module named 'flask'", False),
         ("[Help 1] LifecyclePhaseNotFoundException", False),
+        ("  cause: HTTP status server error (503 Service Unavailable) for url (https://x/)", True),
+        ("checking for getaddrinfo... yes", False),
+        ("Compiling line 503 of server.c", False),
     ],
 )
 def test_a_name_that_only_holds_the_word_is_no_failure_of_the_network(line: str, of_the_network: bool) -> None:
     assert bool(UNREACHED.search(line)) is of_the_network
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("401 Client Error: Unauthorized for url: https://x/simple/uv/", "401"),
+        ("HTTP Error 403: Nobody but members", "403"),
+        ("npm error code E401", "401"),
+        ("status code: 407, reason phrase: Proxy Authentication Required", "407"),
+        ("This request requires an authentication token", "401"),
+        ("404 Client Error: Not Found for url: https://x/simple/uv/", ""),
+        ("downloaded 403 packages", ""),
+    ],
+)
+def test_a_refusal_is_told_with_its_status(line: str, status: str) -> None:
+    assert refusal(line) == status

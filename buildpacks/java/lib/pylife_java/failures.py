@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-from pylife_sdk.network_failures import REFUSED, UNCACHED, UNREACHED, UNTRUSTED
+from pylife_sdk.network_failures import UNCACHED, UNREACHED, UNTRUSTED, refusal
 from pylife_sdk.output import fail
 from pylife_sdk.process import Ran
 
@@ -20,7 +20,6 @@ _PLUGIN = re.compile(
     r"Plugin ([\w.\-]+:[\w.\-]+(?::[\w.\-]+)?) (?:or one of its dependencies could not be resolved|not found)"
 )
 _TRANSFER = re.compile(r"Could not transfer (?:artifact|metadata) (\S+) from/to (\S+) \(([^)]*)\)")
-_STATUS = re.compile(r"\b(40[137])\b")
 _SOURCE = re.compile(r"^\[ERROR\] (\S+\.(?:java|kt|groovy|scala)):\[(\d+),(\d+)\] (.*)$", re.M)
 _KOTLIN = re.compile(r"^\[ERROR\] (\S+\.kt): ?\((\d+), ?(\d+)\) (.*)$", re.M)
 _RELEASE = re.compile(r"(?:release version|invalid target release:|invalid source release:) ?(\d+(?:\.\d+)?)")
@@ -188,9 +187,7 @@ def _about_repositories(output: str, errors: str) -> None:
             found=errors,
             fix=TRUST,
         )
-    if transfer and (refused := REFUSED.search(output)):
-        status = _STATUS.search(refused[0])
-        code = status[1] if status else "401"
+    if transfer and (code := refusal(output)):
         proxy = code == "407"
         fail(
             "java.repository-refused",

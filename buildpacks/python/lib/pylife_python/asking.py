@@ -7,6 +7,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
 _INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
@@ -20,7 +21,8 @@ def refusal(env: Mapping[str, str], package: str) -> str:
         for entry in env.get(name, "").split():
             url = entry.partition("=")[2] if "=" in entry.partition("://")[0] else entry
             if url.startswith(("http://", "https://")) and (code := _status(url, package, env)) in _REFUSALS:
-                return f"{urlsplit(url).hostname} answers {code} ({'wrong' if '@' in url else 'no'} name and password)"
+                given = "wrong" if "@" in url else "no"
+                return f"{urlsplit(url).hostname} answers {code} {HTTPStatus(code).phrase} ({given} name and password)"
     return ""
 
 

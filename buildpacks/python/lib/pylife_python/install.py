@@ -106,5 +106,5 @@ class Installer:
                 from pylife_python.asking import refusal
 
                 if refused := refusal(self.env, absent):
-                    output = f"{refused}\n{output}\nerror: the index could not be queried"
+                    output = f"{refused}\n{output}"
             explain(output, self.plan.manager.file, folder=vendored(self.build.app), local=local)

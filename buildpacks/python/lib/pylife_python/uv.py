@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import zipfile
 
 from pylife_sdk.cache import VARIABLE, open_cache
 from pylife_sdk.context import Build, write_file
 from pylife_sdk.layer import open_layer
 from pylife_sdk.output import fail, note
-from pylife_sdk.process import run
+from pylife_sdk.pip import run_pip
 
 from pylife_python.index import bound_env, hide, vendored
 from pylife_python.network import network_reason
@@ -90,20 +89,11 @@ def _fetch(directory: str, program: str, sha256: str, build: Build) -> None:
     os.makedirs(download)
     wanted = os.path.join(download, "uv.txt")
     write_file(wanted, f"uv=={VERSION} --hash=sha256:{sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
-    command += [
-        "--no-cache-dir",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--quiet",
-        "--dest",
-        download,
-        "-r",
-        wanted,
-    ]
+    arguments = ["download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet"]
+    arguments += ["--dest", download, "-r", wanted]
     for folder in links:
-        command += ["--find-links", folder]
-    ran = run(command, env=env, cwd=directory, show=None)
+        arguments += ["--find-links", folder]
+    ran = run_pip(*arguments, env=env, cwd=directory)
     wheels = [name for name in os.listdir(download) if name.endswith(".whl")]
     if ran.code or len(wheels) != 1:
         output = hide(ran.output.strip(), ())

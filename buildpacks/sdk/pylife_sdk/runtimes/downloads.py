@@ -11,24 +11,11 @@ from contextlib import contextmanager
 
 from pylife_sdk.cache import open_cache
 from pylife_sdk.context import Build, Detect, read_bytes, write_file
+from pylife_sdk.network_failures import REFUSED, UNCACHED, UNREACHED, UNTRUSTED
 from pylife_sdk.output import fail, note
 from pylife_sdk.runtimes.local import sha256_of
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+@_-]")
-TLS = re.compile(
-    r"certificate verify failed|unable to get (local )?issuer|self.signed certificate|SELF_SIGNED_CERT|"
-    r"UNABLE_TO_(GET|VERIFY)|CERT_HAS_EXPIRED|SSLError|certificate is not trusted|"
-    r"invalid peer certificate|UnknownIssuer",
-    re.I,
-)
-_DENIED = re.compile(r"\b(401|403)\b|E40[13]|Unauthorized|Forbidden|need auth|ENEEDAUTH", re.I)
-_UNREACHED = re.compile(
-    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|"
-    r"Temporary failure (in name resolution|resolving)|Name or service not known|Connection refused|Connection reset|"
-    r"Network is unreachable|Could not (connect|resolve)|Max retries exceeded|NewConnectionError|Read timed out|"
-    r"timed out|Connection failed|Cannot initiate the connection|getaddrinfo|\b50[234]\b",
-    re.I,
-)
 
 
 class Downloads:
@@ -93,14 +80,14 @@ def temporary(folder: str) -> Iterator[str]:
 
 def fail_network(what: str, output: str, source: str) -> None:
     """Raises ``Failure`` runtime.network if a client's words tell of the network, a certificate or a refusal."""
-    if TLS.search(output):
+    if UNTRUSTED.search(output):
         why = "the server's certificate is not trusted"
         fix = "Give the certificate authority of your company to the build: pylife build --ca-file company.pem"
-    elif _UNREACHED.search(output):
+    elif UNREACHED.search(output) or UNCACHED.search(output):
         why = "it cannot be reached, and the cache has nothing that fits"
         fix = "Build with a network once (without --network none), so that the cache is filled; or name a source that"
         fix += " needs none:\n--env BP_RUNTIME_SOURCES=folder:vendor/runtimes"
-    elif _DENIED.search(output):
+    elif REFUSED.search(output):
         why = "it refused the request"
         fix = "Check the user and password in the settings of the client (its configuration file, or its variables)."
     else:

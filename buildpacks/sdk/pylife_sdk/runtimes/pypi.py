@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 
 from pylife_sdk.context import Build, Detect, read_bytes
 from pylife_sdk.output import fail
-from pylife_sdk.process import Ran, run
+from pylife_sdk.pip import run_pip
+from pylife_sdk.process import Ran
 from pylife_sdk.runtimes.archives import unpack
 from pylife_sdk.runtimes.choice import Runtime
 from pylife_sdk.runtimes.downloads import Downloads, fail_network
@@ -53,7 +53,7 @@ class Pypi(Source):
 def pip_versions(context: Build | Detect, distribution: str) -> list[str]:
     """The versions with a wheel for this Python and processor. Raises ``Failure`` runtime.network."""
     # A version that cannot be: pip answers with those that there are.
-    ran = _pip(context, "download", "--no-deps", "--only-binary=:all:", "--dest", os.devnull, f"{distribution}===0.no")
+    ran = _download(context, os.devnull, f"{distribution}===0.no")
     if ran.code and not _ABSENT.search(ran.output):
         _explain(f"pip could not list the versions of {distribution}", ran)
     found = _VERSIONS.search(ran.output)
@@ -70,7 +70,7 @@ def pip_versions(context: Build | Detect, distribution: str) -> list[str]:
 def pip_download(context: Build | Detect, distribution: str, version: str, directory: str) -> str:
     """Downloads a wheel, its hash checked by pip; its path. An empty version means the newest."""
     wanted = f"{distribution}=={version}" if version else distribution
-    ran = _pip(context, "download", "--no-deps", "--only-binary=:all:", "--dest", directory, wanted)
+    ran = _download(context, directory, wanted)
     wheels = [name for name in os.listdir(directory) if name.endswith(".whl")]
     if ran.code or len(wheels) != 1:
         if "DO NOT MATCH THE HASHES" in ran.output:
@@ -100,9 +100,9 @@ def relink_commands(directory: str) -> None:
                 os.symlink(os.path.relpath(path, os.path.dirname(link)), link)
 
 
-def _pip(context: Build | Detect, *arguments: str) -> Ran:
-    options = ["--no-cache-dir", "--disable-pip-version-check", "--no-input", "--retries=1", "--no-color"]
-    return run([sys.executable, "-m", "pip", *arguments, *options], env=context.env, cwd=context.app, show=None)
+def _download(context: Build | Detect, directory: str, wanted: str) -> Ran:
+    arguments = ("download", "--no-deps", "--only-binary=:all:", "--dest", directory, wanted)
+    return run_pip(*arguments, env=context.env, cwd=context.app)
 
 
 def _explain(what: str, ran: Ran) -> None:

@@ -16,10 +16,11 @@ import weakref
 from urllib.parse import quote
 
 from pylife_sdk.context import Build, Detect, read_bytes, write_file
+from pylife_sdk.network_failures import UNCACHED, UNREACHED, UNTRUSTED
 from pylife_sdk.output import fail
 from pylife_sdk.process import Ran, run
 from pylife_sdk.runtimes.choice import Runtime
-from pylife_sdk.runtimes.downloads import TLS, Downloads, fail_network
+from pylife_sdk.runtimes.downloads import Downloads, fail_network
 from pylife_sdk.runtimes.order import nearest, redact
 from pylife_sdk.runtimes.source import Source
 from pylife_sdk.sbom import Component
@@ -27,11 +28,6 @@ from pylife_sdk.sbom import Component
 MIRROR, LIST = "UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL"
 # Of uv's other variables, those that say how to reach a server; the rest would install elsewhere or something else.
 _PASSED_ON = ("UV_HTTP_", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_INSECURE_HOST", "UV_OFFLINE", "UV_REQUEST_TIMEOUT")
-_UNREACHED = re.compile(
-    r"dns error|tcp connect error|client error \(Connect\)|error sending request|Network connectivity is disabled|"
-    r"operation timed out|connection (closed|reset)|HTTP status server error",
-    re.I,
-)
 _MISMATCH = re.compile(r"hash mismatch", re.I)
 _ABSENT = re.compile(r"\b404\b|No such file or directory", re.I)
 
@@ -176,7 +172,8 @@ class Uv(Source):
                 fix="Whoever keeps the mirror or the list must correct the archive or its sha256. Nothing of it was "
                 "used.",
             )
-        if _UNREACHED.search(ran.output) and not TLS.search(ran.output):
+        unreached = UNREACHED.search(ran.output) or UNCACHED.search(ran.output)
+        if unreached and not UNTRUSTED.search(ran.output):
             fail(
                 "runtime.network",
                 f"{what}: {'the server' if self.settings else 'its download site'} cannot be reached, and the cache "
