@@ -14,11 +14,13 @@ class PylifeError(Exception):
 
     ``what`` is one sentence naming the thing; ``why`` the cause as found; ``fix`` the next step for the user
     (the class's own when not given); ``where`` a place such as ``file:line`` or a URL without credentials.
-    ``details`` is a short block of what was seen (a directory listing, the last output lines).
+    ``details`` is a short block of what was seen (a directory listing, the last output lines). With
+    ``details_are_output`` each line of it was told as output before, and who saw that need not see it again.
     """
 
     code: ClassVar[str] = "internal"
     exit_code: int = 1
+    details_are_output: ClassVar[bool] = False
     fix: str = "Run the command again with -v and report what it prints."
 
     def __init__(

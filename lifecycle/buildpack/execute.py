@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from lifecycle.buildpack.api import Api
 from lifecycle.buildpack.descriptor import Buildpack, GroupElement, escape_id
 from lifecycle.buildpack.environment import Environment
+from lifecycle.buildpack.last_words import LastWords
 from lifecycle.buildpack.launch import BuildToml, Launch, parse_build_toml, parse_launch_toml
 from lifecycle.buildpack.layers import BuiltLayer, layers_path, read_layers, set_aside
 from lifecycle.buildpack.plan import (
@@ -34,7 +35,6 @@ from lifecycle.errors import PylifeError
 from lifecycle.events import Message, Output, Sink
 
 KEPT_LINES = 2000
-_TAIL = 20
 _PATH_VARIABLES_API = Api(0, 8)
 _TARGET_API = Api(0, 10)
 _EXEC_ENV_API = Api(0, 12)
@@ -45,6 +45,7 @@ class BuildpackFailed(PylifeError):
 
     code = "buildpack.build-failed"
     exit_code = 51
+    details_are_output = True
     fix = "Read what the buildpack printed above: it names the cause. Build again with -v to see more."
 
 
@@ -217,10 +218,10 @@ def build_one(
     plan_path = f"{scratch}/plan.toml"
     paths = {"CNB_BP_PLAN_PATH": plan_path, "CNB_LAYERS_DIR": directory}
     variables = _process_environment(buildpack, context, env, paths).variables
-    tail: deque[str] = deque(maxlen=_TAIL)
+    last = LastWords()
 
     def on_line(stream: str, line: str) -> None:
-        tail.append(line)
+        last.add(line)
         sink.emit(Output(buildpack.id, line, "stderr" if stream == "stderr" else "stdout"))
 
     try:
@@ -229,7 +230,8 @@ def build_one(
     finally:
         shutil.rmtree(root.host(scratch, follow=False), ignore_errors=True)
     if code:
-        raise BuildpackFailed(f"{buildpack} failed: bin/build exited with {code}", details="\n".join(tail) or None)
+        what = f"{buildpack} failed: bin/build exited with {code}"
+        raise BuildpackFailed(what, details=last.details, fix=last.fix)
     return _outputs(element, buildpack, requires, env, context, sink)
 
 

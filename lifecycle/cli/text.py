@@ -96,15 +96,18 @@ def suggestion(word: str, known: Sequence[str], otherwise: str) -> str:
     return f"Did you mean `{near[0]}`?" if near else otherwise
 
 
-def error_block(error: PylifeError, *, colour: bool) -> str:
-    """The error as people read it: what, why, where, what was seen, what to do, and its code."""
+def error_block(error: PylifeError, *, colour: bool, output_shown: bool = False) -> str:
+    """The error as people read it: what, why, where, what was seen, what to do, and its code.
+
+    What was seen is left out where it stands above already, as output that was shown.
+    """
     red, bold, dim, reset = ("\x1b[31;1m", "\x1b[1m", "\x1b[2m", "\x1b[0m") if colour else ("", "", "", "")
     lines = [f"{red}error:{reset} {bold}{_safe(error.what)}{reset}"]
     if error.why:
         lines.append(f"  why:   {_below(error.why, 9)}")
     if error.where:
         lines.append(f"  where: {_safe(error.where)}")
-    if error.details:
+    if error.details and not (output_shown and error.details_are_output):
         lines += ["", *(f"    {plain(line)}" for line in error.details.splitlines()), ""]
     lines.append(f"  fix:   {_below(error.fix, 9)}")
     lines.append(f"{dim}  ({error.code}; `pylife explain {error.code}` says more){reset}")

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lifecycle.buildpack.execute import OnLine, Runner
+from lifecycle.buildpack.last_words import LastWords
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
@@ -46,6 +47,7 @@ class CompileFailed(PylifeError):
     """A buildpack's bin/compile, or bin/test-compile, ended with an error."""
 
     code = "slug.compile-failed"
+    details_are_output = True
     fix = (
         "Read what the buildpack printed above: it names the cause. BUILDPACK_XTRACE=1 as a config variable makes many "
         "buildpacks show every command."
@@ -175,21 +177,21 @@ def compile(
 ) -> None:
     """Run bin/compile, or for tests bin/test-compile where there is one. Raises CompileFailed."""
     name = "test-compile" if for_tests and has(buildpack, "test-compile", around.root) else "compile"
-    paths, tail = around.paths, deque[str](maxlen=_TAIL)
+    paths, last = around.paths, LastWords()
     if not has(buildpack, name, around.root):
         raise CompileFailed(
             f"The buildpack {buildpack.name} cannot build", why=f"it has no bin/{name}", fix=_NO_COMPILE
         )
 
     def on_line(stream: str, line: str) -> None:
-        tail.append(line)
+        last.add(line)
         around.on_line(stream, line)
 
     argv = (f"{buildpack.path}/bin/{name}", paths.build, paths.cache, paths.env)
     if code := around.run(argv, sourced=exports, on_line=on_line):
         what = f"The {kind or buildpack.name} app could not be compiled"
         why = f"bin/{name} of the buildpack {buildpack.name} exited with {code}"
-        raise CompileFailed(what, why=why, details="\n".join(tail) or None)
+        raise CompileFailed(what, why=why, details=last.details, fix=last.fix)
 
 
 _NO_COMPILE = "Name a classic buildpack: a directory with bin/detect and bin/compile."

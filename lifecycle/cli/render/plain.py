@@ -17,6 +17,8 @@ _SECONDS_BETWEEN_PROGRESS = 5.0
 class QuietRenderer:
     """Shows failures and nothing else."""
 
+    _shows_output = False
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
@@ -26,7 +28,7 @@ class QuietRenderer:
             self._write(f"error: {plain(event.text)}")
 
     def error(self, error: PylifeError) -> None:
-        self._write(error_block(error, colour=colours_wanted(self._stream)))
+        self._write(error_block(error, colour=colours_wanted(self._stream), output_shown=self._shows_output))
 
     def note(self, text: str) -> None:
         self._write(text)
@@ -54,6 +56,8 @@ class PlainRenderer(QuietRenderer):
     A step that begins while another one is at work (a layer of a push) is told when it ends; with ``verbose`` also
     when it begins.
     """
+
+    _shows_output = True
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)

@@ -70,7 +70,8 @@ class TtyRenderer:
     def error(self, error: PylifeError) -> None:
         with self._lock:
             self.pause()
-            self._stream.write(error_block(error, colour=colours_wanted(self._stream)) + "\n")
+            block = error_block(error, colour=colours_wanted(self._stream), output_shown=True)
+            self._stream.write(block + "\n")
             self._stream.flush()
 
     def note(self, text: str) -> None:

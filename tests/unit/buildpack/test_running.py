@@ -207,6 +207,20 @@ def test_failing_build_shows_its_last_lines(tmp_path: Path, context: Context) ->
     assert error.value.exit_code == 51
     assert error.value.details is not None
     assert error.value.details.splitlines()[-1] == "50"
+    assert error.value.details_are_output
+    assert "printed above" in error.value.fix
+
+
+def test_failing_build_leads_to_the_page_that_its_last_lines_name(tmp_path: Path, context: Context) -> None:
+    report = """
+echo "look at pylife explain a.first"
+echo " !     [python.no-index] More: pylife explain python.no-index." >&2
+exit 1
+"""
+    with pytest.raises(BuildpackFailed) as error:
+        build(tmp_path, context, report)
+    assert error.value.fix.endswith(": pylife explain python.no-index")
+    assert error.value.code == "buildpack.build-failed"
 
 
 def test_missing_build_is_an_error(tmp_path: Path, context: Context) -> None:

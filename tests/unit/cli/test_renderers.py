@@ -210,6 +210,37 @@ def test_terminal_without_colours_when_no_color_is_set(monkeypatch: pytest.Monke
     assert "error: It failed" in shown
 
 
+class Failed(PylifeError):
+    code = "test.failed"
+    details_are_output = True
+
+
+@pytest.mark.parametrize(
+    ("make", "times"), [(PlainRenderer, 1), (TtyRenderer, 1), (QuietRenderer, 1), (JsonRenderer, 2)]
+)
+def test_output_that_was_shown_is_not_shown_again_with_the_error(
+    make: type[PlainRenderer | TtyRenderer | QuietRenderer | JsonRenderer], times: int
+) -> None:
+    stream = io.StringIO()
+    renderer = make(stream)
+    renderer.emit(Output("a/python", "no such package"))
+    renderer.error(Failed("It failed", details="no such package", fix="Correct it."))
+    renderer.close()
+    assert stream.getvalue().count("no such package") == times
+    assert "Correct it." in stream.getvalue()
+
+
+@pytest.mark.parametrize("make", [PlainRenderer, TtyRenderer, QuietRenderer, JsonRenderer])
+def test_details_that_are_no_output_are_always_shown(
+    make: type[PlainRenderer | TtyRenderer | QuietRenderer | JsonRenderer],
+) -> None:
+    stream = io.StringIO()
+    renderer = make(stream)
+    renderer.error(PylifeError("It failed", details="a listing"))
+    renderer.close()
+    assert "a listing" in stream.getvalue()
+
+
 @pytest.mark.parametrize("progress", ["auto", "tty"])
 def test_without_a_terminal_progress_is_plain(progress: str) -> None:
     assert type(choose(progress, quiet=False, verbose=False, stream=io.StringIO())) is PlainRenderer

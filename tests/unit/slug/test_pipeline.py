@@ -209,7 +209,15 @@ def test_failed_compile_says_code_and_last_words_and_leaves_the_old_app(world: W
         world.build()
     assert caught.value.exit_code != 0
     assert set((caught.value.details or "").splitlines()) == {"working", "no such package"}
+    assert caught.value.details_are_output
     assert [path.name for path in (world.top / "app").iterdir()] == ["old"]
+
+
+def test_failed_compile_leads_to_the_page_that_its_last_lines_name(world: World) -> None:
+    world.buildpack("python", compile="echo '[python.no-index] More: pylife explain python.no-index'; exit 1")
+    with pytest.raises(CompileFailed) as caught:
+        world.build()
+    assert caught.value.fix.endswith(": pylife explain python.no-index")
 
 
 def test_compile_killed_by_a_signal_is_a_failure_too(world: World) -> None:
