@@ -138,7 +138,7 @@ def detect_options(function: F) -> F:
         ),
         click.option("--builder", metavar="NAME|FILE", help="The builder image, or a builder.toml to make it from."),
         click.option(
-            "-b", "--buildpack", "buildpacks", multiple=True, metavar="ID|DIR", help="Use these, in this order."
+            "-b", "--buildpack", "buildpacks", multiple=True, metavar="ID|DIR|URL", help="Use these, in this order."
         ),
         click.option("--run-image", metavar="NAME", help="The image that the app runs on (default: the builder's)."),
         click.option(
