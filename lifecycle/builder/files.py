@@ -16,15 +16,16 @@ _PROGRAMS = ("bin/build", "bin/detect", "bin/generate")
 
 
 def tree(top: Path, prefix: str = "") -> dict[str, Path]:
-    """Everything below ``top`` that is part of a buildpack: no byte code, no version control."""
+    """Everything below ``top`` that is part of a buildpack: no byte code, no version control, no pipes."""
     found: dict[str, Path] = {}
     with os.scandir(top) as entries:
         for entry in entries:
             if entry.name in ("__pycache__", ".git") or entry.name.endswith(".pyc"):
                 continue
-            name = prefix + entry.name
-            found[name] = Path(entry.path)
-            if entry.is_dir(follow_symlinks=False):
+            name, is_dir = prefix + entry.name, entry.is_dir(follow_symlinks=False)
+            if is_dir or entry.is_symlink() or entry.is_file():
+                found[name] = Path(entry.path)
+            if is_dir:
                 found |= tree(Path(entry.path), f"{name}/")
     return found
 

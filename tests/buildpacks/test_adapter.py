@@ -191,7 +191,7 @@ EOT
 
 
 def test_an_export_that_ends_the_shell_still_counts(bench: Bench, classic: Maker) -> None:
-    buildpack = classic(compile='echo "export A=1; set -e; false; export B=2" > "$(dirname "$0")/../export"')
+    buildpack = classic(compile='echo "export A=1; IFS=,; set -e; false; export B=2" > "$(dirname "$0")/../export"')
     assert bench.build(buildpack).code == 0
     assert exported(bench, buildpack) == {"A.override": "1"}
 
@@ -250,7 +250,7 @@ def test_dependencies_are_slices(bench: Bench, classic: Maker) -> None:
 PROFILES = {
     ".profile.d/a.sh": 'export PATH="$HOME/.bird/bin:$PATH" A=first\n[ "$MODE" = off ] || export MODE=on\n',
     ".profile.d/b.sh": 'export A="$A then second"; declare -x QUOTED=$\'"é"\\t\\\\ \\e[0m\\nend\'; echo noise\n',
-    ".profile": "local_only=1\nexport LAST=$A\n",
+    ".profile": "local_only=1\nexport LAST=$A\nset -eu; IFS=,\n",
 }
 
 

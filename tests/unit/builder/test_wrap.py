@@ -131,10 +131,11 @@ def test_links_stay_links_and_programs_can_be_run(classic: Path, tmp_path: Path)
     (classic / "bin/compile").chmod(0o644)
     (classic / "secret").symlink_to("/etc/passwd")
     (classic / "empty").mkdir()
+    os.mkfifo(classic / "pipe")
     (classic / ".git").mkdir()
     into = _wrapped_at(classic, tmp_path / "into")
     assert (into / "classic/secret").readlink() == Path("/etc/passwd")
-    assert (into / "classic/empty").is_dir() and not (into / "classic/.git").exists()
+    assert (into / "classic/empty").is_dir() and not list(into.glob("classic/[.p]*"))
     for name in ("bin/detect", "bin/build", "classic/bin/detect", "classic/bin/compile"):
         assert os.access(into / name, os.X_OK), name
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _START = 'exec "$@"'
 _EXPORTED = """\
 pylife_tell() {
-    local name
+    local name IFS=$' \\t\\n'
     for name in $(compgen -e); do printf '%s=%s\\0' "$name" "${!name}"; done
 }
 exec {pylife_out}>&1 >&2

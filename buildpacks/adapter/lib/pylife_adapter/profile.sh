@@ -27,6 +27,8 @@ export HOME="${CNB_APP_DIR:-$PWD}"
         [ -f "$pylife_name" ] && . "$pylife_name"
     done
 } >&2 3>&-
+set +eu
+IFS=$' \t\n'
 
 for pylife_name in $(compgen -e); do
     case $pylife_name in _ | SHLVL | PWD | OLDPWD) continue ;; esac
