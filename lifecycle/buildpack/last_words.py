@@ -26,4 +26,4 @@ class LastWords:
     def fix(self) -> str | None:
         """What to do, where they name a page of ``pylife explain``; the last one counts. None where they name none."""
         codes = _PAGE.findall("\n".join(self._lines))
-        return f"Do what the buildpack says above. It says more: pylife explain {codes[-1]}" if codes else None
+        return f"Do what the buildpack says above. More about it: pylife explain {codes[-1]}" if codes else None
