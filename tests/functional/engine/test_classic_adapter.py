@@ -64,7 +64,7 @@ def test_an_order_may_mix_both_kinds(
     assert "run 2" in again, "its cache is kept"
     assert pylife("inspect", image_name, "--json").json["digest"] == first, "the same app gives the same image"
 
-    (app / "hello.txt").write_text("changed\n")
+    (app / "hello.txt").write_text(image_name)  # never seen before by this store
     events = [json.loads(line) for line in pylife(*words, "--progress", "json").err.splitlines()]
     exported = next(event for event in events if "new," in str(event.get("detail", "")))
     assert exported["detail"].startswith("1 new,"), "what the classic buildpack installed is a slice of its own"
