@@ -140,6 +140,7 @@ def test_pinned_archive_is_fetched_once(files: FileServer, remotes: Remotes, tmp
         (tar(SCRIPTS)[:100], "."),
         (tar({"../../etc/passwd": "x"}), "."),
     ],
+    ids=["page", "empty", "cut", "outward"],  # the same in every process: archives hold times
 )
 def test_archive_that_is_none_fails_in_the_familys_words(
     files: FileServer, remotes: Remotes, tmp_path: Path, content: bytes, why: str
