@@ -143,22 +143,17 @@ def _adapter_files() -> dict[str, Path]:
 
 
 def _yaml_files() -> dict[str, Path]:
-    """PyYAML as it is installed here, without what is compiled, and its licence."""
+    """PyYAML as it is installed here, without what is compiled; its licence where the installation has that."""
     import importlib.metadata  # ten milliseconds, which only wrapping shall cost
 
-    found = {}
-    for file in importlib.metadata.files("pyyaml") or ():
-        path = Path(str(file.locate()))
-        if file.parts[0] == "yaml" and file.suffix == ".py":
-            found[f"lib/{file.as_posix()}"] = path
-        elif file.name == "LICENSE":
-            found["lib/yaml/LICENSE"] = path
-    if "lib/yaml/__init__.py" not in found:
-        import yaml  # a system's package, which has no list of its files
+    import yaml
 
-        top = Path(yaml.__file__).parent
-        found |= {f"lib/yaml/{path.name}": path for path in top.glob("*.py")}
-    return found
+    found = {f"lib/yaml/{path.name}": path for path in Path(yaml.__file__).parent.glob("*.py")}
+    try:
+        listed = importlib.metadata.files("pyyaml") or ()
+    except importlib.metadata.PackageNotFoundError:
+        listed = ()
+    return found | {"lib/yaml/LICENSE": Path(str(file.locate())) for file in listed if file.name == "LICENSE"}
 
 
 def _descriptor(id: str, version: str, name: str) -> bytes:
