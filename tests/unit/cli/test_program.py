@@ -62,12 +62,25 @@ def test_help_groups_every_command_by_task(capsys: pytest.CaptureFixture[str], a
         assert row.summary in out
 
 
+def leaves(command: click.Command, words: list[str]) -> list[list[str]]:
+    """The words of every command in a group, however deep."""
+    if not isinstance(command, Group):
+        return [words]
+    return [leaf for name, below in command.commands.items() for leaf in leaves(below, [*words, name])]
+
+
+def leaves(name: str, command: click.Command) -> list[list[str]]:
+    """The words of every command below one that is no group itself."""
+    if not isinstance(command, Group):
+        return [[name]]
+    return [[name, *words] for sub, below in command.commands.items() for words in leaves(sub, below)]
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_command_has_common_options_and_an_example(capsys: pytest.CaptureFixture[str], name: str) -> None:
     command = getattr(importlib.import_module(BY_NAME[name].module), name)
     assert isinstance(command, (Command, Group))
-    leaves = [[name, sub] for sub in command.commands] if isinstance(command, Group) else [[name]]
-    for words in leaves:
+    for words in leaves(command, [name]):
         assert run([*words, "--help"]) == 0
         out = capsys.readouterr().out
         for expected in ("--progress", "--quiet", "--verbose", "Example", f"pylife {' '.join(words)}"):

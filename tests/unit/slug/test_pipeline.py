@@ -167,6 +167,7 @@ def test_environment_is_that_of_the_contract_and_config_variables_are_not_in_it(
     found = dict(line.split("=", 1) for line in world.lines)
     assert {name: value for name, value in found.items() if name not in ("_", "SHLVL", "PWD", "OLDPWD")} == {
         "PATH": "/usr/bin:/bin",
+        "APP_PATH": world.paths.app,
         "HOME": world.paths.app,
         "STACK": "heroku-24",
         "SOURCE_VERSION": "abc123",
