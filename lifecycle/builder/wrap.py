@@ -153,7 +153,10 @@ def _yaml_files() -> dict[str, Path]:
         listed = importlib.metadata.files("pyyaml") or ()
     except importlib.metadata.PackageNotFoundError:
         listed = ()
-    return found | {"lib/yaml/LICENSE": Path(str(file.locate())) for file in listed if file.name == "LICENSE"}
+    for file in listed:
+        if file.name == "LICENSE":
+            found["lib/yaml/LICENSE"] = Path(str(file.locate()))
+    return found
 
 
 def _descriptor(id: str, version: str, name: str) -> bytes:
