@@ -13,14 +13,16 @@ from lifecycle.cli.slug_build import classic_buildpacks, journal
 from lifecycle.cli.text import size
 
 _APP = click.option("--app", metavar="PLACE", help="The app (default: in a slug image /tmp/app or /app, else .).")
-_BUILDPACKS = click.option("-b", "--buildpack", "buildpacks", multiple=True, metavar="URL|DIR", help="Use these.")
+_BUILDPACKS = click.option(
+    "-b", "--buildpack", "buildpacks", multiple=True, metavar="URL|DIR", help="Use these, in this order."
+)
 
 
 @command(name="build", examples=["herokuish buildpack build", "pylife run pylife/slugbuilder -- /build"])
 @_BUILDPACKS
 @env_options
 def buildpack_build(session: Session, **options: Any) -> None:
-    """Build the app in this container: from /tmp/app, or as it is in /app, where it is afterwards."""
+    """In a slug image: build the app that is in /tmp/app, or in /app, where it is afterwards."""
     from lifecycle.app.slug.verbs import build
 
     build(_order(options), os.environ, session.ports, journal(session, _log(), False))
@@ -65,7 +67,7 @@ def buildpack_list(session: Session) -> None:
 @click.argument("commit", default="")
 @click.argument("name", default="")
 def buildpack_install(session: Session, url: str, commit: str, name: str) -> None:
-    """Put a buildpack among those of this container."""
+    """In a slug image: put a buildpack in front of those that are asked."""
     from lifecycle.app.slug.verbs import install
 
     session.print(str(install(url, commit, name, os.environ, session.ports)))
@@ -74,7 +76,7 @@ def buildpack_install(session: Session, url: str, commit: str, name: str) -> Non
 @command(name="start", examples=["/start web", "herokuish procfile start worker"])
 @click.argument("words", metavar="TYPE [ARGS]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def procfile_start(session: Session, words: tuple[str, ...]) -> None:
-    """Become the process of that type of the app in this container."""
+    """In a slug image: become the process of that type of the app."""
     from lifecycle.app.slug.inside import start
 
     start(("start", *words), os.environ)
@@ -83,14 +85,14 @@ def procfile_start(session: Session, words: tuple[str, ...]) -> None:
 @command(name="exec", examples=["/exec python manage.py check", "herokuish procfile exec env"])
 @click.argument("words", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def procfile_exec(session: Session, words: tuple[str, ...]) -> None:
-    """Become a command in the environment of the app in this container."""
+    """In a slug image: become a command in the environment of the app."""
     from lifecycle.app.slug.inside import start
 
     start(words, os.environ)
 
 
 @command(name="parse", examples=["pylife slug procfile parse web", "APP_PATH=./src pylife slug procfile parse worker"])
-@click.argument("kind", metavar="TYPE", default="")
+@click.argument("kind", metavar="[TYPE]", default="")
 @click.option(
     "--app", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="The app (default: APP_PATH)."
 )
@@ -111,7 +113,7 @@ def procfile_parse(session: Session, kind: str, app: str | None) -> None:
 @command(name="init", examples=["/runner/init start web", "/runner/init bash"])
 @click.argument("words", metavar="[start TYPE|COMMAND]...", nargs=-1, type=click.UNPROCESSED)
 def init(session: Session, words: tuple[str, ...]) -> None:
-    """Take the slug (of the image, of SLUG_URL or from standard input) and become a process of it."""
+    """In a slug image: take the slug (of the image, of SLUG_URL or from standard input) and become a process of it."""
     from lifecycle.app.slug.inside import init as begin
 
     begin(words, os.environ, session.ports)
@@ -120,7 +122,7 @@ def init(session: Session, words: tuple[str, ...]) -> None:
 @command(name="import", examples=["herokuish slug import https://slugs.example/app.tgz"])
 @click.argument("url", default="-")
 def import_(session: Session, url: str) -> None:
-    """Unpack a slug (of a URL, or from standard input) as this container's app."""
+    """In a slug image: unpack a slug (of a URL, or from standard input) as the app."""
     from lifecycle.app.slug.inside import check_inside, import_slug
     from lifecycle.app.slug.site import container_paths
 
@@ -130,7 +132,7 @@ def import_(session: Session, url: str) -> None:
 
 @command(examples=["herokuish slug generate"])
 def generate(session: Session) -> None:
-    """Write this container's app as a slug, without what .slugignore names."""
+    """In a slug image: write the app as a slug, without what .slugignore names."""
     from lifecycle.app.slug.verbs import generate as make
 
     session.print(f"-----> Compiled slug size is {size(make(os.environ).size)}")
@@ -139,7 +141,7 @@ def generate(session: Session) -> None:
 @command(examples=["herokuish slug export https://slugs.example/app.tgz", "herokuish slug export > slug.tgz"])
 @click.argument("url", default="")
 def export(session: Session, url: str) -> None:
-    """Send the slug that was generated to a URL by PUT, or to standard output."""
+    """In a slug image: send the slug that was generated to a URL by PUT, or to standard output."""
     from lifecycle.app.slug.verbs import export as send
 
     send(url, os.environ, session.ports)
@@ -171,11 +173,13 @@ def _log() -> str:
 
 buildpack = Group(
     name="buildpack",
-    help="herokuish's buildpack verbs.",
+    help="Who would build an app, and its tests: herokuish's buildpack verbs.",
     commands=[buildpack_build, buildpack_install, buildpack_list, buildpack_detect, buildpack_test],
 )
 procfile = Group(
-    name="procfile", help="herokuish's procfile verbs.", commands=[procfile_start, procfile_exec, procfile_parse]
+    name="procfile",
+    help="An app's process types and processes: herokuish's procfile verbs.",
+    commands=[procfile_start, procfile_exec, procfile_parse],
 )
 _SLUG = Group(name="slug", help="herokuish's slug verbs.", hidden=True, commands=[import_, generate, export])
 """`herokuish slug import` is `pylife slug slug import`."""
