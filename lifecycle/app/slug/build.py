@@ -49,6 +49,7 @@ from lifecycle.slug.selection import Selection, choose
 from lifecycle.slug.transfer import Target, is_current, send
 from lifecycle.source.context import Context, open_context
 from lifecycle.source.directory import copy_directory
+from lifecycle.source.errors import BadArchive
 from lifecycle.source.remotes import Remotes
 
 
@@ -147,6 +148,9 @@ def _set_up(
     journal.tell(FetchingSource(request.shown or request.app))
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     context = held.enter_context(open_context(request.app, work / "source", request.remotes, stdin=stdin))
+    if context.dockerfile is not None:  # a text, with which a Dockerfile's build could begin
+        why = "it is neither a tar nor a zip" if context.dockerfile else "it is empty"
+        raise BadArchive(f"The source is no archive: {request.shown or request.app}", why=why)
     _copy_source(context, site, journal)
     restored = _restore_cache(request, site, journal)
     known = default_buildpacks()

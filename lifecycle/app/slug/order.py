@@ -107,7 +107,7 @@ def resolve(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> t
     size = environment.get("SLUG_SIZE_LIMIT", "")
     request = SlugRequest(
         app=app,
-        shown=order.app or _shown(environment, app),
+        shown=_shown(app),
         remotes=remotes,
         targets=tuple(map(parse_target, order.outputs)) or _targets(environment, storage),
         types=parse_target(order.types) if order.types else _types(environment, storage),
@@ -146,7 +146,7 @@ def _app(environment: Mapping[str, str], storage: Storage | None, inside: bool) 
     return next(filled, "-")
 
 
-def _shown(environment: Mapping[str, str], app: str) -> str:
+def _shown(app: str) -> str:
     """The place as people may see it: an address's query may be a signature."""
     return str(parse_target(app)) if app.startswith(("http://", "https://")) else app
 
