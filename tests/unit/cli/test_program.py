@@ -69,13 +69,6 @@ def leaves(command: click.Command, words: list[str]) -> list[list[str]]:
     return [leaf for name, below in command.commands.items() for leaf in leaves(below, [*words, name])]
 
 
-def leaves(name: str, command: click.Command) -> list[list[str]]:
-    """The words of every command below one that is no group itself."""
-    if not isinstance(command, Group):
-        return [[name]]
-    return [[name, *words] for sub, below in command.commands.items() for words in leaves(sub, below)]
-
-
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_command_has_common_options_and_an_example(capsys: pytest.CaptureFixture[str], name: str) -> None:
     command = getattr(importlib.import_module(BY_NAME[name].module), name)
