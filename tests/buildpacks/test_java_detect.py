@@ -15,6 +15,7 @@ from workbench import BUILDPACKS, ROOT, Bench
 sys.path.insert(0, str(BUILDPACKS / "java" / "lib"))
 
 from pylife_java.explode import App, explode
+from pylife_java.maven_build import _remove_outputs
 from pylife_java.truststore import certificates, jks
 
 POM = (ROOT / "samples" / "java-jar" / "pom.xml").read_text()
@@ -292,3 +293,16 @@ def test_a_truststore_is_the_same_for_the_same_certificates() -> None:
     assert jks([one]) != jks([two])
     pem = b"-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
     assert certificates(b"# a comment\n" + pem + pem.replace(b"MAMC", b"!!!!")) == [one]
+
+
+def test_outputs_are_removed_from_the_source_and_not_from_what_a_classic_build_keeps(tmp_path: Path) -> None:
+    """A slug build has its layers in the app: a whole app in one of them has a pom and a target of its own."""
+    kept = tmp_path / ".heroku/java/app/tree"
+    for folder in (tmp_path, tmp_path / "part", kept):
+        (folder / "target").mkdir(parents=True)
+        (folder / "target/app.jar").write_bytes(b"")
+        (folder / "pom.xml").write_text("<project/>")
+    _remove_outputs(str(tmp_path))
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*.jar")] == [
+        (kept / "target/app.jar").relative_to(tmp_path)
+    ]

@@ -137,7 +137,7 @@ def _remove_outputs(app: str) -> None:
     """Removes what an earlier build on the user's machine left: it is not the source's, and old classes would stay."""
     removed = []
     for folder, folders, files in os.walk(app):
-        folders[:] = [name for name in folders if name not in (".git", "node_modules", "src")]
+        folders[:] = [name for name in folders if name not in (*SKIPPED, "node_modules", "src")]
         if "target" in folders and "pom.xml" in files:
             shutil.rmtree(os.path.join(folder, "target"), ignore_errors=True)
             folders.remove("target")
