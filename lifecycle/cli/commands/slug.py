@@ -36,7 +36,7 @@ _LOGS = ("pylife", "slugbuilder", "slug-pilot", "herokuish")
 @click.option("-b", "--buildpack", "buildpacks", multiple=True, metavar="URL|DIR", help="Use these, in this order.")
 @env_options
 @click.option("--env-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A file each variable.")
-@click.option("--cache", metavar="PLACE", help="Keep the cache there: a folder, GET,PUT URLs, s3://…, oci image.")
+@click.option("--cache", metavar="PLACE", help="Keep the cache there: a folder, GET,PUT URLs, s3://…, docker://….")
 @click.option("--clear-cache", is_flag=True, help="Forget the cache before the build.")
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep a cache.")
 @click.option("--stack", metavar="NAME", help="The value of $STACK (default: the image's).")
@@ -108,11 +108,12 @@ def run(session: Session, /, **options: Any) -> int:
 
     SLUG is a file, a URL, s3://…, or - for standard input; $SLUG_URL when it is left out.
     """
+    from lifecycle.app.slug.inside import slug_url
     from lifecycle.app.slug.run import SlugRunRequest, run_slug
     from lifecycle.cli.commands.run import parse_port
 
     words = list(options["words"])
-    slug = os.environ.get("SLUG_URL", "") if not words or words[0] == "start" else words.pop(0)
+    slug = slug_url(os.environ) if not words or words[0] == "start" else words.pop(0)
     if not slug:
         raise UsageError("Which slug?", fix="Give its file or URL, - for standard input, or set SLUG_URL.")
     host, port = parse_port(options["port"])
