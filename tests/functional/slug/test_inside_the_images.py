@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from loopback import free_port, page
 from objectserver import ObjectServer
+from platform_steps import PILOT_STEPS, follow
 from pylife_command import Pylife, Run
 
 pytestmark = pytest.mark.functional
@@ -165,6 +166,22 @@ def test_init_gets_the_slug_of_slug_url_and_ends_at_sigterm(slug: bytes, objects
     assert process.wait(timeout=5) == 143
 
 
+def test_a_pod_that_is_deleted_or_too_slow_ends_its_build(
+    pylife: Pylife, source: Path, buildpack: Callable[..., Path], start: Start
+) -> None:
+    seconds = f"5{os.getpid():08}"
+    slow = buildpack("slow", compile=f"echo started; sleep {seconds} & sleep {seconds}")
+    options = ("-v", f"{slow}:/packs/slow:ro", "-e", "BUILDPACK_URL=file:///packs/slow")
+    process = start("run", "--entrypoint", "/build", *options, BUILDER, "--", "-", stdin=tar(source))
+    assert process.stdout is not None
+    assert any(b"started" in line for line in process.stdout)
+    process.terminate()
+    assert process.wait(timeout=10) == 143
+    late = builder(pylife, *options, "-e", "PILOT_BUILDER_TIMEOUT=1s", "|", "-", stdin=tar(source), code=1)
+    assert "slug.timeout" in late.err and late.raw == b""
+    assert seconds not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture
 def in_podman(
     pylife: Pylife, tool: Callable[[str], str], tmp_path: Path
@@ -192,7 +209,11 @@ def in_podman(
 
 
 def test_containers_of_another_engine_build_and_run_the_same_slug(
-    in_podman: Callable[..., subprocess.CompletedProcess[bytes]], source: Path, one: Path, slug: bytes
+    in_podman: Callable[..., subprocess.CompletedProcess[bytes]],
+    source: Path,
+    one: Path,
+    slug: bytes,
+    objects: ObjectServer,
 ) -> None:
     pack = (f"--volume={one}:/packs/one:ro", "--env=BUILDPACK_URL=file:///packs/one")
     built = in_podman(BUILDER, *pack, "-", stdin=tar(source))
@@ -204,3 +225,18 @@ def test_containers_of_another_engine_build_and_run_the_same_slug(
     assert ran.stdout.decode().splitlines() == ["2000", "profile red", "/app"], ran.stderr.decode()
     older = in_podman(RUNNER, "--entrypoint=bash", "--env=COLOUR=red", "/runner/init", "start", "worker", stdin=slug)
     assert older.stdout == ran.stdout, older.stderr.decode()
+    objects.objects["/open/source.tar"] = (tar(source), {})
+    urls = {name: objects.url(f"/open/{name}?sig=5ecre7") for name in ("source.tar", "slug.tgz", "cache.tgz")}
+    pod = in_podman(  # as a platform starts it: variables alone
+        BUILDER,
+        *pack,
+        *(f"--env={name}={urls['cache.tgz']}" for name in ("CACHE_GET_URL", "CACHE_SET_URL")),
+        f"--env=SOURCE_GET_URL={urls['source.tar']}",
+        f"--env=SLUG_SET_URL={urls['slug.tgz']}",
+    )
+    log = pod.stdout.decode()
+    assert pod.returncode == 0, log + pod.stderr.decode()
+    assert objects.objects["/open/slug.tgz"][0] == slug
+    assert "/open/cache.tgz" in objects.objects and "5ecre7" not in log
+    found = follow([step for step in PILOT_STEPS if "hook" not in step.starts], log.splitlines())
+    assert all(done > begun >= 0 for begun, done in found), log
