@@ -77,7 +77,7 @@ def extract(
     whiteouts: Whiteouts = Whiteouts.APPLY,
     limits: Limits | None = None,
     at: bytes = b"",
-    edit: Callable[[Entry], Entry] | None = None,
+    edit: Callable[[Entry], Entry | None] | None = None,
     report: Callable[[Entry], object] | None = None,
 ) -> Extracted:
     """Unpack an uncompressed tar ``stream``, to its end, beneath ``root`` (a path, or a directory's descriptor).
@@ -86,7 +86,7 @@ def extract(
     An entry replaces what has its name, save that a directory joins a directory. A whiteout hides what was there
     before, never what the same archive brings, wherever in it the whiteout stands. ``at`` unpacks below that
     directory, made if missing; ``edit`` gets each entry before it is made, and what it gives (of the same kind and
-    size) is made in its place; ``report`` is called with each entry once made, whiteouts left out.
+    size) is made in its place, nothing for None; ``report`` is called with each entry once made, whiteouts left out.
     On an error what was unpacked so far remains. Raises UnsafeEntry, BadLink, ExtractFailed, NoSpace and what
     ``read_tar`` raises.
     """
@@ -118,7 +118,7 @@ class _Extraction:
         tree: Tree,
         ownership: Ownership,
         whiteouts: Whiteouts,
-        edit: Callable[[Entry], Entry] | None,
+        edit: Callable[[Entry], Entry | None] | None,
         report: Callable[[Entry], object] | None,
     ) -> None:
         self._tree = tree
@@ -143,7 +143,10 @@ class _Extraction:
         marked = self._whiteouts is not Whiteouts.KEEP
         for entry, content in read_tar(stream, limits):
             if self._edit is not None:
-                entry = self._edit(entry)
+                edited = self._edit(entry)
+                if edited is None:
+                    continue
+                entry = edited
             path = entry.name
             if b".." in path:
                 _refuse_dots(path)

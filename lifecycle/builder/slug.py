@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import lifecycle
+from lifecycle.archive import Entry, Kind
 from lifecycle.builder import layers
 from lifecycle.builder.compile import Workshop, compile_launcher
 from lifecycle.builder.defaults import alone
-from lifecycle.builder.definition import Kind, StackDefinition
+from lifecycle.builder.definition import Kind as ImageKind
+from lifecycle.builder.definition import StackDefinition
 from lifecycle.builder.installation import are_installed, digest, direct_requirements, own_files, requirements
 from lifecycle.builder.modules import PYTHON, UnusablePython, python_layer
 from lifecycle.builder.stack import CREATED, KEY_LABEL, PACKAGES_LABEL, Stack, ensure_stack, find_current
@@ -27,8 +29,8 @@ from lifecycle.image import Image, Layer, Ports, StorePlace, append, load, save,
 from lifecycle.oci import History, Reference
 from lifecycle.store import LocalStore
 
-_NAMES: Mapping[Kind, str] = {"build": "builder", "run": "runner"}
-ENTRYPOINTS: Mapping[Kind, str] = {"build": "/builder/build.sh", "run": "/runner/init"}
+_NAMES: Mapping[ImageKind, str] = {"build": "builder", "run": "runner"}
+ENTRYPOINTS: Mapping[ImageKind, str] = {"build": "/builder/build.sh", "run": "/runner/init"}
 LINKS = (
     *("build", "builder/build.sh", "exec", "runner/init", "start"),
     *("usr/bin/herokuish", "usr/local/bin/herokuish", "usr/local/bin/pylife"),
@@ -38,6 +40,8 @@ REQUIREMENTS_LABEL = "io.pylife.requirements"
 LAYER_LABEL = "io.pylife.requirements.layer"
 """Which packages are in an image, and which layer they are: a hash of what decided it, and its diffID."""
 _FORMAT = "1"
+_LAYERS = "2"
+"""Change the first when what pylife depends on is to be put into the images anew, the second for the images alone."""
 _TOP = "opt/pylife"
 _LIB = f"{_TOP}/lib"
 _PROGRAM = f"{_TOP}/bin/pylife"
@@ -64,7 +68,7 @@ class SlugImages(NamedTuple):
     runner: Image
 
 
-def slug_reference(stack: StackDefinition, kind: Kind) -> Reference:
+def slug_reference(stack: StackDefinition, kind: ImageKind) -> Reference:
     """The name of the image with pylife in the local store: ``pylife/slugbuilder`` for the stack ``slug``."""
     return Reference.parse(f"pylife/{stack.name}{_NAMES[kind]}:latest")
 
@@ -105,7 +109,7 @@ def _current(stack: StackDefinition, own: str, store: LocalStore) -> SlugImages 
     return SlugImages(*found)
 
 
-def _stored(stack: StackDefinition, kind: Kind, store: LocalStore) -> Image | None:
+def _stored(stack: StackDefinition, kind: ImageKind, store: LocalStore) -> Image | None:
     ref = slug_reference(stack, kind)
     if store.get(ref) is None:
         return None
@@ -115,7 +119,7 @@ def _stored(stack: StackDefinition, kind: Kind, store: LocalStore) -> Image | No
 
 def _key(base: Image, own: str) -> str:
     """A hash of all that decides what an image is, except what is installed beside pylife."""
-    text = "\n".join((_FORMAT, str(base.digest), own, *direct_requirements()))
+    text = "\n".join((_LAYERS, str(base.digest), own, *direct_requirements()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -138,8 +142,9 @@ def _make(stack: StackDefinition, files: Mapping[str, str], own: str, workshop: 
             above = python_layer(_itself(files), _LIB, made.build_image, workshop)
             pair = [(below, History(CREATED, "What pylife depends on")), (above, History(CREATED, "pylife"))]
             told.detail = f"{sum(layer.descriptor.size for layer, _ in pair) / 1e6:.0f} MB"
-            builder = append(made.build_image, [*_contract(stack, launcher, store), *pair])
-            runner = append(made.run_image, pair)
+            home = _home(stack, store)
+            builder = append(made.build_image, [*_contract(stack, launcher, store), home, *pair])
+            runner = append(made.run_image, [home, *pair])
             images = SlugImages(
                 _configured(builder, ENTRYPOINTS["build"], _key(made.build_image, own), labels),
                 _configured(runner, ENTRYPOINTS["run"], _key(made.run_image, own), labels),
@@ -147,6 +152,13 @@ def _make(stack: StackDefinition, files: Mapping[str, str], own: str, workshop: 
         for kind, image in zip(_NAMES, images, strict=True):
             save(image, StorePlace(slug_reference(stack, kind)), Ports(store), workshop.sink)
     return images
+
+
+def _home(stack: StackDefinition, store: LocalStore) -> tuple[Layer, History]:
+    """The app's directory for any user in the group root. Source: OpenShift, "Support arbitrary user ids"."""
+    name = stack.user.home.strip("/").encode()
+    layer = write_layer(iter([(Entry(name, Kind.DIR, 0o775, stack.user.uid, 0), None)]), store)
+    return layer, History(CREATED, "The app's directory")
 
 
 def _contract(stack: StackDefinition, launcher: bytes, store: LocalStore) -> list[tuple[Layer, History]]:

@@ -203,9 +203,13 @@ def unpack(tar: BinaryIO, directory: Path, *, owner: tuple[int, int] | None, lim
     On an error what was unpacked so far remains. Raises BadSlug and what ``extract`` raises.
     """
 
-    def edit(entry: Entry) -> Entry:
+    foreign = os.geteuid() not in (0, os.stat(directory).st_uid)
+
+    def edit(entry: Entry) -> Entry | None:
         if entry.kind in _SPECIAL:
             raise BadSlug(f"The archive holds {printable(entry.name)}, which is a device or FIFO")
+        if foreign and entry.name == b".":
+            return None  # a volume that anyone may write to, but only its owner may change
         mode = entry.mode if entry.kind is Kind.DIR else entry.mode & ~0o6000
         if owner is None:
             return entry if mode == entry.mode else replace(entry, mode=mode)
@@ -252,7 +256,13 @@ def tree_members(
         return False
 
     found = walk(directory, prefix=b"." if dotted else b"", owner=owner, mtime=mtime, xattrs=False, skip=skip)
-    return (member for member in found if member[0].kind not in _SPECIAL)
+    return (_as_made_anywhere(member) for member in found if member[0].kind not in _SPECIAL)
+
+
+def _as_made_anywhere(member: Member) -> Member:
+    """The directory itself has the mode of where it was built, a volume say: it is no part of what was built."""
+    entry, content = member
+    return (replace(entry, mode=0o755), content) if entry.name == b"." else member
 
 
 class Tally:

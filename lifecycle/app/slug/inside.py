@@ -25,6 +25,8 @@ from lifecycle.slug.start import Start, plan_start
 from lifecycle.slug.transfer import fetch_slug
 
 ROOT = BuildRoot(Path("/"))
+_SLUG_URLS = ("SLUG_GET_URL", "SLUG_URL")
+"""BlueKing's platform sets both: the first can be fetched as it is, the second is then the key of an object."""
 _OURS = (INSIDE, "PYLIFE_HOME")
 """What the images' programs set for themselves: no variable of the app's."""
 
@@ -61,13 +63,15 @@ def check_inside(environment: Mapping[str, str], verb: str) -> None:
 def init(args: Sequence[str], environment: Mapping[str, str], ports: Ports) -> None:
     """Have the slug at its place, then become the process that ``args`` ask for. Does not return.
 
-    The slug is in the image already, else at SLUG_URL, else comes on standard input. A command (``bash``) may also do
-    without one. Raises NoSlug.
+    The slug is in the image already, else at SLUG_GET_URL or SLUG_URL, else comes on standard input. A command
+    (``bash``) may also do without one. Raises NoSlug.
     """
     check_inside(environment, "init")
     app = container_paths(environment).app
     environment = dict(environment)
-    url = environment.pop("SLUG_URL", "")
+    url = slug_url(environment)
+    for name in _SLUG_URLS:
+        environment.pop(name, None)
     if not _is_filled(app):
         if url or _has_input():
             import_slug(url or "-", app, environment, ports)
@@ -110,6 +114,11 @@ def become(start: Start, environment: Mapping[str, str]) -> None:
     if os.getpid() == 1:
         argv = [sys.executable, "-ISB", first.__file__, *argv]
     os.execvpe(argv[0], argv, env)
+
+
+def slug_url(environment: Mapping[str, str]) -> str:
+    """Where the environment says that the slug is; empty when it does not."""
+    return next((environment[name] for name in _SLUG_URLS if environment.get(name)), "")
 
 
 def _user(environment: Mapping[str, str]) -> User | None:

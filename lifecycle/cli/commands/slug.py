@@ -106,7 +106,7 @@ def build(session: Session, /, **options: Any) -> None:
 def run(session: Session, /, **options: Any) -> int:
     """Run a process of a slug: of a type in its Procfile, or any command; without one, the web process.
 
-    SLUG is a file, a URL, s3://…, or - for standard input; $SLUG_URL when it is left out.
+    SLUG is a file, a URL, s3://…, or - for standard input; $SLUG_GET_URL or $SLUG_URL when it is left out.
     """
     from lifecycle.app.slug.inside import slug_url
     from lifecycle.app.slug.run import SlugRunRequest, run_slug

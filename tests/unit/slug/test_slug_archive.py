@@ -9,7 +9,9 @@ import lzma
 import os
 import stat
 import subprocess
+import sys
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +117,13 @@ def test_times_and_order_of_making_do_not_count(app: Path, tmp_path: Path) -> No
     (app / "bin" / "x").rename(app / "bin" / "serve")
     assert written(app) == before
     assert written(app, mtime=5) != before
+
+
+def test_the_mode_of_the_directory_itself_does_not_count(app: Path) -> None:
+    """It is that of the place where the slug was built: a volume's is open to everyone."""
+    before = written(app)
+    app.chmod(0o777)
+    assert written(app) == before
 
 
 def test_what_the_slugignore_names_and_what_is_excluded_stay_out(app: Path) -> None:
@@ -238,6 +247,23 @@ def test_files_are_given_to_the_user_of_the_build(app: Path, empty: Path) -> Non
     read_slug(io.BytesIO(written(app)), empty, "the slug", owner=owner)
     found = {(path.lstat().st_uid, path.lstat().st_gid) for path in empty.rglob("*")}
     assert found == {owner}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="being another user needs root")
+def test_a_volume_that_belongs_to_another_user_takes_a_slug(app: Path) -> None:
+    """As in a pod: the volume is root's and open to everyone, whoever runs there is not root."""
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom lifecycle.slug.archive import read_slug\n"
+        "os.setgid(0); os.setuid(65534)\n"
+        "print(read_slug(sys.stdin.buffer, Path(sys.argv[1]), 'slug').entries)"
+    )
+    with tempfile.TemporaryDirectory() as volume:  # the directories of tests are root's alone
+        os.chmod(volume, 0o777)
+        plain = gzip.decompress(written(app))  # what decompresses may be nobody's to import
+        done = subprocess.run([sys.executable, "-c", program, volume], input=plain, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        assert (Path(volume) / "Procfile").read_bytes() == (app / "Procfile").read_bytes()
+        assert stat.S_IMODE(os.stat(volume).st_mode) == 0o777
 
 
 def test_names_with_a_leading_slash_stay_inside(empty: Path) -> None:
