@@ -131,11 +131,14 @@ def test_tools_caches_are_kept_and_stay_out_of_the_image(ready: Bench, registry:
 
 
 def test_committed_packages_are_taken_as_they_are_without_a_registry(ready: Bench, registry: Registry) -> None:
-    files = {**app(registry), "node_modules/parrot/package.json": '{"name": "parrot", "version": "1.0.9"}'}
+    parrot = '{"name": "parrot", "version": "1.0.9"}'  # the lockfile names another one
+    files = {**app(registry), "node_modules/parrot/package.json": parrot, "node_modules/cage/package.json": "{}"}
     asked = len(registry.asked)
     ran = good(ready.write(files).build("nodejs"))
     assert "is committed" in ran.err and "npm rebuild" in ran.out
     assert len(registry.asked) == asked
+    assert (ready.app / "node_modules/parrot/package.json").read_text() == parrot
+    assert (ready.app / "node_modules/cage").is_dir()
 
 
 def test_ignored_packages_are_left_out_of_the_source(ready: Bench, registry: Registry) -> None:

@@ -68,10 +68,10 @@ _SKIPPED = SKIPPED | {FOLDER}
 
 
 class Modules:
-    """What is installed. ``paths`` are the folders (and files) of packages relative to the app, ``production`` says
-    that development dependencies were left out from the start."""
+    """What is installed. ``paths`` are the folders (and files) of packages relative to the app, ``final`` says that
+    nothing of it is to be removed: development dependencies were left out from the start, or all is committed."""
 
-    __slots__ = ("_build", "_settings", "_tool", "layer", "paths", "production", "project")
+    __slots__ = ("_build", "_settings", "_tool", "final", "layer", "paths", "project")
 
     def __init__(
         self,
@@ -82,10 +82,10 @@ class Modules:
         layer: Layer,
         paths: list[str],
         *,
-        production: bool,
+        final: bool,
     ) -> None:
         self._build, self.project, self._tool, self._settings = build, project, tool, settings
-        self.layer, self.paths, self.production = layer, paths, production
+        self.layer, self.paths, self.final = layer, paths, final
 
     def clean(self) -> None:
         """Takes out what differs between two equal installs. The package manager is not to run afterwards."""
@@ -93,7 +93,7 @@ class Modules:
 
     def prune(self) -> None:
         """Removes development dependencies: as remembered, or by the package manager. Raises ``Failure``."""
-        if self.production:
+        if self.final:
             return
         app, kept = self._build.app, os.path.join(self.layer.path, "pruned")
         if os.path.isdir(kept):
@@ -130,7 +130,7 @@ def provide_modules(
             _copy(os.path.join(stored, path), os.path.join(build.app, path))
         layer.commit(key)
         note(f"Packages are put back from the last build: the lockfile is the same ({_short(key)}).")
-        return Modules(build, project, tool, settings, layer, paths, production=production)
+        return Modules(build, project, tool, settings, layer, paths, final=production)
     layer.empty()
     if vendored:
         command = commands.rebuild(tool)
@@ -146,7 +146,7 @@ def provide_modules(
         with open(os.path.join(layer.path, "paths.json"), "w", encoding="utf-8") as file:
             json.dump(paths, file)
         layer.commit(key)
-    return Modules(build, project, tool, settings, layer, paths, production=production and not vendored)
+    return Modules(build, project, tool, settings, layer, paths, final=production or vendored)
 
 
 def without_development(project: Project) -> bool:
@@ -203,7 +203,8 @@ def _vendored(build: Build, project: Project, tool: Tool, settings: Settings) ->
             shutil.rmtree(os.path.join(manifest.directory, FOLDER), ignore_errors=True)
         return False
     warn(
-        f"{shown} is committed: it is taken as it is, and only its native modules are compiled again.\n"
+        f"{shown} is committed: it is taken as it is, with what only development needs, and only its native modules\n"
+        "are compiled again.\n"
         f"Better let npm install from the lockfile: git rm -r --cached {shown} && echo node_modules >> .gitignore"
     )
     return True
