@@ -145,7 +145,7 @@ def test_rebase_puts_a_newer_runner_below_and_the_app_stays(
         pylife("rebase", image_name)
         assert layers(pylife, image_name)[:own] == layers(pylife, runner) != before[:own]
         assert layers(pylife, image_name)[own:] == before[own:]
-        shown = pylife("run", image_name, "--", "bash", "-c", "cat /runner/text; ls app.py")
+        shown = pylife("run", image_name, "--entrypoint", "bash", "--", "-c", "cat /runner/text; ls app.py")
         assert shown.out.splitlines() == ["new", "app.py"]
         assert pylife("slug", "from-image", image_name).raw == built.slug.read_bytes()
         assert "rebase.wrong-run-image" in pylife("rebase", image, "--run-image", runner, code=72).err
