@@ -56,13 +56,7 @@ def explain(ran: Ran, app: str, java: str) -> NoReturn:
     """Raises the ``Failure`` that fits what Maven printed."""
     output = _ANSI.sub("", ran.output).replace(f"{app}/", "")
     errors = _errors(output)
-    if _SPACE.search(output):
-        fail(
-            "java.disk-full",
-            "There is no space left where the build writes.",
-            found=_lines_with(output, _SPACE),
-            fix="Free some space where pylife builds, then build again:\npylife prune",
-        )
+    fail_full(output)
     _about_pom(output, errors)
     _about_sources(output, java)
     _about_repositories(output, errors)
@@ -109,6 +103,17 @@ def explain(ran: Ran, app: str, java: str) -> NoReturn:
         found=errors or "\n".join(output.strip().splitlines()[-30:]),
         fix="See what it says, and try the same here:\nmvn -DskipTests package",
     )
+
+
+def fail_full(output: str) -> None:
+    """Raises ``Failure`` java.disk-full if an output tells of it."""
+    if _SPACE.search(output):
+        fail(
+            "java.disk-full",
+            "There is no space left where the build writes.",
+            found=_lines_with(output, _SPACE),
+            fix="Free some space where pylife builds, then build again:\npylife prune",
+        )
 
 
 def _about_pom(output: str, errors: str) -> None:

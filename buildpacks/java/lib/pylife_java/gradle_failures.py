@@ -9,7 +9,7 @@ from pylife_sdk.network_failures import UNREACHED, UNTRUSTED
 from pylife_sdk.output import fail
 from pylife_sdk.process import Ran
 
-from pylife_java.failures import TRUST
+from pylife_java.failures import TRUST, fail_full
 
 MIRROR = "BP_GRADLE_DISTRIBUTION_URL"
 _UNFETCHED = re.compile(
@@ -37,13 +37,7 @@ def explain(ran: Ran, app: str, url: str, java: str) -> NoReturn:
     """Raises the ``Failure`` that fits what the wrapper or Gradle printed. ``url`` is where the wrapper looks."""
     # With a plain console Gradle leaves the line of a task open, and the compiler's words follow in it.
     output = re.sub(rf"(?<=\w){re.escape(app)}/", "\n", ran.output).replace(f"{app}/", "")
-    if "No space left on device" in output:
-        fail(
-            "java.disk-full",
-            "There is no space left where the build writes.",
-            found="\n".join(_lines_with(output, "No space left on device")),
-            fix="Free some space where pylife builds, then build again:\npylife prune",
-        )
+    fail_full(output)
     if "* What went wrong:" not in output and ("org.gradle.wrapper" in output or _CHECKSUM.search(output)):
         _about_distribution(output, url)
     wrong = output.partition("* What went wrong:")[2].partition("* Try:")[0].strip() or ran.tail
@@ -176,7 +170,3 @@ def _about_repositories(wrong: str) -> None:
             found=wrong,
             fix="Check the network and HTTPS_PROXY, or name a mirror in the build script's repositories { }.",
         )
-
-
-def _lines_with(output: str, words: str) -> list[str]:
-    return list(dict.fromkeys(line.strip() for line in output.splitlines() if words in line))[:6]

@@ -9,6 +9,7 @@ from typing import NoReturn
 from pylife_sdk.output import fail
 
 from pylife_python.compiling import explain_build
+from pylife_python.managers import RELOCK
 from pylife_python.network import REFUSED, network_reason
 
 _NOT_FOUND = re.compile(r"there (?:is|are) (?:no|only)|was not found in|were not found|no versions? of", re.I)
@@ -21,13 +22,6 @@ _OTHER_PROJECT = re.compile(
     r"resolved to Python ([\d.]+), which is incompatible with the project's Python requirement: `([^`]+)`"
 )
 _BUILDING = re.compile(r"Failed to (?:build|download and build|prepare) `?([^`\s]+)`?")
-_RELOCK = {
-    "uv.lock": "uv lock",
-    "poetry.lock": "poetry lock",
-    "pdm.lock": "pdm lock",
-    "Pipfile.lock": "pipenv lock",
-    "pylock.toml": "uv export -o pylock.toml",
-}
 _COMMANDS = {
     "uv.lock": "uv sync --locked --no-dev",
     "poetry.lock": "poetry sync --only main",
@@ -55,7 +49,7 @@ def explain(output: str, requirements: str, *, folder: str = "", local: str = ""
     building = _BUILDING.search(output)
     if "Hash mismatch" in output or "hash mismatch" in output:
         package = re.search(r"[Hh]ash mismatch for `([^`]+)`", output)
-        anew = _RELOCK.get(requirements, "pip-compile --generate-hashes (or uv pip compile --generate-hashes)")
+        anew = RELOCK.get(requirements, "pip-compile --generate-hashes (or uv pip compile --generate-hashes)")
         fail(
             "python.hash-mismatch",
             f"{package[1] if package else 'A package'} is not the file that {requirements} names by its hash.",
@@ -90,7 +84,7 @@ def explain(output: str, requirements: str, *, folder: str = "", local: str = ""
             f"The index answers 404 (not found) for {download[1] or 'a package of ' + requirements}.",
             found=tail,
             fix="Check the address of the index (PIP_INDEX_URL, or the sources in the lock), and that the version "
-            f"was not withdrawn; then make the pins anew:\n{_RELOCK.get(requirements, 'pip index versions PACKAGE')}",
+            f"was not withdrawn; then make the pins anew:\n{RELOCK.get(requirements, 'pip index versions PACKAGE')}",
         )
     if reason := network_reason(output):
         fail("python.network", f"The packages could not be fetched: {reason[0]}", found=tail, fix=reason[1])
@@ -118,12 +112,12 @@ def _explain_lock(output: str, requirements: str, tail: str) -> None:
             f"requires-python asks for Python {wants[2]}, and the build has {wants[1]}.",
             found=tail,
             fix=f"If the code runs on Python {wants[1]}, loosen requires-python of the projects that are named above, "
-            f"then:\n{_RELOCK.get(requirements, 'uv lock')} && git add pyproject.toml {requirements}\n"
+            f"then:\n{RELOCK.get(requirements, 'uv lock')} && git add pyproject.toml {requirements}\n"
             f"or build with a builder whose build image has Python {wants[2]}",
         )
     if "lockfile" not in output and "uv.lock" not in output:
         return
-    again = f"{_RELOCK.get(requirements, 'uv lock')}\ngit add pyproject.toml {requirements}"
+    again = f"{RELOCK.get(requirements, 'uv lock')}\ngit add pyproject.toml {requirements}"
     if re.search(r"needs to be updated|is outdated|lockfile .* not up.to.date", output):
         fail(
             "python.lock-outdated",

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
 
+RELOCK = {
+    "uv.lock": "uv lock",
+    "poetry.lock": "poetry lock",
+    "pdm.lock": "pdm lock",
+    "Pipfile.lock": "pipenv lock",
+    "pylock.toml": "uv export -o pylock.toml",
+}
+"""What makes a lock file anew, by its name."""
 CHOICE = "PYLIFE_PYTHON_PACKAGE_MANAGER"
 REQUIREMENTS = "BP_PIP_REQUIREMENT"
 MISSPELT = (
@@ -87,15 +95,8 @@ def explain_broken(app: str, name: str, error: str) -> NoReturn:
         what, found = f"{name} has marks of a merge that was not finished.", "\n".join(marks[:6])
     else:
         what, found = f"{name} cannot be read: it is not what its name says.", error
-    commands = {
-        "uv.lock": "uv lock",
-        "poetry.lock": "poetry lock",
-        "pdm.lock": "pdm lock",
-        "Pipfile.lock": "pipenv lock",
-        "pylock.toml": "uv export -o pylock.toml",
-    }
     if lock:
-        fix = f"Make it anew from a version that was whole:\ngit checkout HEAD~1 -- {name}\n{commands[name]}"
+        fix = f"Make it anew from a version that was whole:\ngit checkout HEAD~1 -- {name}\n{RELOCK[name]}"
         fail("python.lock-broken", what, found=found, fix=f"{fix}\ngit add {name}")
     fail("python.pyproject-broken", what, found=found, fix=f"Correct the place that is named, then:\ngit add {name}")
 

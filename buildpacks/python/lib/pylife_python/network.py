@@ -19,9 +19,9 @@ def network_reason(output: str) -> tuple[str, str] | None:
         return (
             f"the package index refused the request (status {status}).",
             (
-                "Check the name and password in PIP_INDEX_URL, PIP_EXTRA_INDEX_URL or UV_INDEX_URL of the build "
-                "(https://NAME:PASSWORD@HOST/simple),\nor give them as a binding of the type pip, with the files "
-                "index-url, username and password:\npylife build --binding FOLDER ..."
+                "Check the name and password before the host in PIP_INDEX_URL, PIP_EXTRA_INDEX_URL or UV_INDEX_URL of "
+                "the build,\nor give them as a binding of the type pip, with the files index-url, username and "
+                "password:\npylife build --binding FOLDER ..."
             ),
         )
     if UNREACHED.search(output) or UNCACHED.search(output):

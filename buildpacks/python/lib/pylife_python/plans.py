@@ -16,13 +16,12 @@ from pylife_sdk.tree import digest
 from pylife_python import pdm, pipenv, poetry
 from pylife_python.checkouts import copy_name, without_checkouts
 from pylife_python.local import Local
-from pylife_python.managers import Manager, explain_broken, read_toml
+from pylife_python.managers import RELOCK, Manager, explain_broken, read_toml
 from pylife_python.markers import environment
 from pylife_python.pins import Locked
 
 GROUPS = "PYLIFE_PYTHON_GROUPS"
 _READERS = {"poetry": poetry, "pdm": pdm, "pipenv": pipenv}
-_RELOCK = {"poetry": "poetry lock", "pdm": "pdm lock", "pipenv": "pipenv lock", "uv": "uv lock"}
 _SYNC = {
     "poetry": "poetry sync --only main",
     "pdm": "pdm sync --prod",
@@ -250,7 +249,7 @@ def _explain_outdated(manager: Manager, origin: str) -> None:
         "python.lock-outdated",
         f"{manager.file} was not made from the present {origin}.",
         found=f"{manager.file} names a hash of the {origin} that it was made from; the present one has another.",
-        fix=f"{_RELOCK[manager.name]}\ngit add {origin} {manager.file}",
+        fix=f"{RELOCK[manager.file]}\ngit add {origin} {manager.file}",
     )
 
 

@@ -8,11 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from pylife_sdk.cache import open_cache
 from pylife_sdk.context import Build, Detect, read_bytes, write_file
 from pylife_sdk.network_failures import REFUSED, UNCACHED, UNREACHED, UNTRUSTED
 from pylife_sdk.output import fail, note
+from pylife_sdk.process import Ran
 from pylife_sdk.runtimes.local import sha256_of
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+@_-]")
@@ -94,6 +96,20 @@ def fail_network(what: str, output: str, source: str) -> None:
         return
     tail = "\n".join(output.strip().splitlines()[-6:])
     fail("runtime.network", f"{what}: {why}.", found=f"asked: {source}\n{tail}", fix=fix)
+
+
+def fail_client(what: str, ran: Ran, client: str, shows: str) -> NoReturn:
+    """Raises the ``Failure`` of a package client that did not fetch; ``shows`` is its command that shows its settings.
+
+    It is runtime.network where its words tell of that, else runtime.download-failed.
+    """
+    fail_network(what, ran.output, f"{client}, with its own configuration ({shows})")
+    fail(
+        "runtime.download-failed",
+        f"{what}.",
+        found=ran.tail or f"{client} ended with {ran.code} and said nothing",
+        fix=f"{client}'s last lines above name the cause.",
+    )
 
 
 def _safe(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from typing import NoReturn
 
 from pylife_sdk.bindings import bindings
 from pylife_sdk.cache import open_cache
@@ -12,7 +13,7 @@ from pylife_sdk.context import Build
 from pylife_sdk.output import fail, note
 from pylife_sdk.process import Ran, run
 from pylife_sdk.runtimes.archives import unpack
-from pylife_sdk.runtimes.downloads import fail_network, temporary
+from pylife_sdk.runtimes.downloads import fail_client, temporary
 from pylife_sdk.runtimes.pypi import pip_download
 from pylife_sdk.runtimes.source import arch
 
@@ -69,14 +70,8 @@ class NpmClient:
             self._explain(f"npm could not fetch {package}@{version}", ran)
         return os.path.join(directory, archives[0])
 
-    def _explain(self, what: str, ran: Ran) -> None:
-        fail_network(what, ran.output, "npm, with its own configuration (npm config get registry)")
-        fail(
-            "runtime.download-failed",
-            f"{what}.",
-            found=ran.tail or f"npm ended with {ran.code} and said nothing",
-            fix="npm's last lines above name the cause.",
-        )
+    def _explain(self, what: str, ran: Ran) -> NoReturn:
+        fail_client(what, ran, "npm", "npm config get registry")
 
 
 def _configuration(context: Build) -> dict[str, str]:

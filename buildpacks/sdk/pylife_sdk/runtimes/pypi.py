@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from typing import NoReturn
 
 from pylife_sdk.context import Build, Detect, read_bytes
 from pylife_sdk.output import fail
@@ -12,7 +13,7 @@ from pylife_sdk.pip import run_pip
 from pylife_sdk.process import Ran
 from pylife_sdk.runtimes.archives import unpack
 from pylife_sdk.runtimes.choice import Runtime
-from pylife_sdk.runtimes.downloads import Downloads, fail_network
+from pylife_sdk.runtimes.downloads import Downloads, fail_client, fail_network
 from pylife_sdk.runtimes.source import Source
 from pylife_sdk.sbom import Component
 
@@ -105,11 +106,5 @@ def _download(context: Build | Detect, directory: str, wanted: str) -> Ran:
     return run_pip(*arguments, env=context.env, cwd=context.app)
 
 
-def _explain(what: str, ran: Ran) -> None:
-    fail_network(what, ran.output, "pip, with its own configuration (pip config list)")
-    fail(
-        "runtime.download-failed",
-        f"{what}.",
-        found=ran.tail or f"pip ended with {ran.code} and said nothing",
-        fix="pip's last lines above name the cause.",
-    )
+def _explain(what: str, ran: Ran) -> NoReturn:
+    fail_client(what, ran, "pip", "pip config list")
