@@ -17,6 +17,7 @@ from lifecycle.phases.inputs import PLATFORM_API
 from lifecycle.phases.layout import Layout
 from lifecycle.slug.release import default_type
 from lifecycle.slug.slices import find_slices
+from lifecycle.slug.start import DEFAULT_PORT
 
 LAYOUT = Layout(app="/app")
 """A slug's app lives in /app, whatever it is run by: files that its build made name that place."""
@@ -25,13 +26,13 @@ API = "0.8"
 """The Buildpack API of the group's elements: the newest in which a process's command is for the shell."""
 
 _PROFILE = "profile"
-_SCRIPT = b"""\
-export HOME="${CNB_APP_DIR:-/app}"
+_SCRIPT = f"""\
+export HOME="${{CNB_APP_DIR:-/app}}" PORT="${{PORT:-{DEFAULT_PORT}}}"
 for file in "$HOME"/.profile.d/*; do
     [ -f "$file" ] && . "$file"
 done
 unset file
-"""
+""".encode()
 
 
 def as_built(

@@ -100,3 +100,12 @@ def test_config_variables_reach_the_env_directory_alone(
     assert "hunter2" not in files["environment"] and "STRAY" not in files["environment"]
     for line in ("STACK=heroku-24", "SOURCE_VERSION=1f2e3d", "HOME=/app"):
         assert line in files["environment"].splitlines()
+
+
+def test_a_process_of_an_image_has_the_port_of_the_family_when_none_is_given(
+    pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker, image_name: str
+) -> None:
+    source = app({"Procfile": "web: echo $PORT $HOME\n"})
+    pylife("build", "--slug", "--app", source, "-b", buildpack("any"), "--no-cache", "--image", image_name)
+    assert pylife("run", image_name).out == "5000 /app\n"
+    assert pylife("run", image_name, "-e", "PORT=81").out == "81 /app\n"

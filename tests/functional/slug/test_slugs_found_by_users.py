@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import AppMaker, BuildpackMaker
 from objectserver import ObjectServer
 from pylife_command import Pylife
 
+pytestmark = pytest.mark.functional
+
+AppMaker = Callable[..., Path]
+BuildpackMaker = Callable[..., Path]
 RUNNER, BUILDER = "pylife/slugrunner", "pylife/slugbuilder"
 
 
