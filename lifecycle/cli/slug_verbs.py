@@ -156,6 +156,22 @@ def paths(session: Session) -> None:
         session.print(f"{name}={path}")
 
 
+@command(hidden=True, examples=["herokuish version"])
+def version(session: Session) -> None:
+    """Print which pylife this is."""
+    from lifecycle import __version__
+
+    session.print(f"pylife {__version__}")
+
+
+@command(name="help", hidden=True, examples=["herokuish help"])
+def help_(session: Session) -> None:
+    """List the commands."""
+    parent = click.get_current_context().parent
+    assert parent is not None
+    session.print(parent.get_help())
+
+
 def _order(options: dict[str, Any]) -> Any:
     from lifecycle.app.slug.order import SlugOrder
 
@@ -183,4 +199,4 @@ procfile = Group(
 )
 _SLUG = Group(name="slug", help="herokuish's slug verbs.", hidden=True, commands=[import_, generate, export])
 """`herokuish slug import` is `pylife slug slug import`."""
-VERBS = [buildpack, procfile, _SLUG, init, import_, generate, export, paths]
+VERBS = [buildpack, procfile, _SLUG, init, import_, generate, export, paths, version, help_]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from lifecycle.errors import PylifeError
 
@@ -70,4 +70,5 @@ def redact(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     query = [(key, value if key in _SHOWN_PARAMETERS else "…") for key, value in parse_qsl(parts.query, True)]
-    return urlunsplit((parts.scheme, host, parts.path, urlencode(query, safe=":/,@…"), ""))
+    shown = urlencode(query, safe=":/,@").replace(quote("…"), "…")
+    return urlunsplit((parts.scheme, host, parts.path, shown, ""))
