@@ -73,7 +73,7 @@ def init(args: Sequence[str], environment: Mapping[str, str], ports: Ports) -> N
     for name in _SLUG_URLS:
         environment.pop(name, None)
     if not _is_filled(app):
-        if url or _has_input():
+        if url or has_input():
             import_slug(url or "-", app, environment, ports)
         elif not args or args[0] == "start":
             raise NoSlug("There is no slug to start", why=f"{app} and standard input are empty, SLUG_URL is not set")
@@ -128,7 +128,7 @@ def _user(environment: Mapping[str, str]) -> User | None:
     return resolve_user("slug", ROOT)
 
 
-def _has_input() -> bool:
+def has_input() -> bool:
     """Whether something comes on standard input; waits for it, but not for a person at a terminal."""
     if sys.stdin is None or sys.stdin.isatty():
         return False

@@ -17,8 +17,9 @@ from typing import Literal
 
 from lifecycle.app.ports import Ports
 from lifecycle.app.slug.build import SlugBuilt, SlugRequest, build_slug
+from lifecycle.app.slug.inside import has_input
 from lifecycle.app.slug.site import Site, container_paths, container_site, is_inside, sandbox_site
-from lifecycle.errors import UsageError
+from lifecycle.errors import PylifeError, UsageError
 from lifecycle.image.places import parse_place
 from lifecycle.phases.inputs import EPOCH, Limits
 from lifecycle.record import dataclass
@@ -33,6 +34,17 @@ from lifecycle.source.remotes import Remotes
 _CONTRACT = ("TAR_PATH", "PUT_PATH", "SOURCE_GET_URL", "SLUG_SET_URL", "CACHE_GET_URL", "CACHE_SET_URL")
 _DURATION = re.compile(r"(\d+(?:\.\d*)?)(ms|h|m|s)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class NoSource(PylifeError):
+    """A slugbuilder's container was started without an app."""
+
+    code = "slug.no-source"
+    exit_code = 2
+    fix = (
+        "Set SOURCE_GET_URL, mount the app at /tmp/app, or give an archive of it on standard input: "
+        "git archive HEAD | docker run -i IMAGE - > slug.tgz"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,7 @@ def resolve(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> t
         storage = open_storage(environment)
         remotes = replace(remotes, environment={**remotes.environment, **storage.environment})
     own = config_vars(environment) if contract or inside else {}
-    if (contract or inside) and (url := environment.get("BUILDPACK_URL")):
+    if url := environment.get("BUILDPACK_URL"):
         own["BUILDPACK_URL"] = url
     app = order.app or _app(environment, storage, inside)
     size = environment.get("SLUG_SIZE_LIMIT", "")
@@ -113,7 +125,7 @@ def resolve(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> t
         types=parse_target(order.types) if order.types else _types(environment, storage),
         config_vars={**own, **order.config_vars},
         buildpacks=order.buildpacks,
-        required=environment.get("REQUIRED_BUILDPACKS", "") if contract else "",
+        required=environment.get("REQUIRED_BUILDPACKS", ""),
         cache=_cache(order, environment, storage, remotes, ports, app),
         clear_cache=order.clear_cache,
         stack=order.stack or environment.get("STACK", ""),
@@ -142,8 +154,11 @@ def _app(environment: Mapping[str, str], storage: Storage | None, inside: bool) 
     if not inside:
         return "."
     paths = container_paths(environment)
-    filled = (place for place in (paths.imported, paths.app) if os.path.isdir(place) and os.listdir(place))
-    return next(filled, "-")
+    filled = [place for place in (paths.imported, paths.app) if os.path.isdir(place) and os.listdir(place)]
+    if not filled and not has_input():
+        why = f"{paths.imported} and {paths.app} hold nothing, SOURCE_GET_URL and TAR_PATH are not set"
+        raise NoSource("There is no app to build", why=f"{why}, and standard input is empty")
+    return filled[0] if filled else "-"
 
 
 def _shown(app: str) -> str:
@@ -199,7 +214,7 @@ def parse_cache(text: str, remotes: Remotes, ports: Ports) -> CacheStore:
         return url_cache(get_url, put_url or get_url, remotes, scratch)
     if text.startswith("s3://"):
         return object_cache(text, remotes, scratch)
-    if text.startswith(("oci:", "docker://", "store:", "registry:")):
+    if text.startswith(("oci:", "docker://")):
         return ImageCache(parse_place(text), ports.images())
     return folder_cache(Path(text), remotes)
 

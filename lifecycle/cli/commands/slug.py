@@ -52,7 +52,8 @@ def build(session: Session, /, **options: Any) -> None:
     """Build a slug from an app with classic buildpacks.
 
     Without any option, what the environment says is done, as in a platform's build pod: TAR_PATH, PUT_PATH, CACHE_PATH,
-    SOURCE_GET_URL, SLUG_SET_URL, CACHE_GET_URL, CACHE_SET_URL, REQUIRED_BUILDPACKS, BUILDPACK_URL.
+    SOURCE_GET_URL, SLUG_SET_URL, CACHE_GET_URL, CACHE_SET_URL, REQUIRED_BUILDPACKS, BUILDPACK_URL. An option comes
+    before the variable that says the same.
     """
     from lifecycle.app.slug.order import SlugOrder, carry_out, is_ordered
 

@@ -44,3 +44,23 @@ def test_the_images_give_the_app_to_any_user_of_the_group_root(pylife: Pylife, s
     for image in (RUNNER, BUILDER):
         shown = pylife("run", "--entrypoint", "stat", image, "--", "-c", "%a %u %g", "/app").out
         assert shown == "775 2000 0\n", image
+
+
+def test_a_slugbuilder_without_an_app_says_how_to_give_it_one(pylife: Pylife) -> None:
+    done = pylife("run", "--entrypoint", "/builder/build.sh", BUILDER, code=2)
+    assert "slug.no-source" in done.err and "SOURCE_GET_URL" in done.err
+
+
+def test_buildpacks_named_by_the_environment_count_beside_options(
+    pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker, tmp_path: Path
+) -> None:
+    """Whoever sets BUILDPACK_URL or REQUIRED_BUILDPACKS means it; an option comes before them."""
+    one, two, out = buildpack("one"), buildpack("two"), tmp_path / "slug.tgz"
+    source = app({"Procfile": "web: true\n"})
+    build = ("slug", "build", "--app", source, "--no-cache", "-o", out)
+    pylife(*build, env={"BUILDPACK_URL": f"file://{one}"})
+    assert pylife("slug", "run", out, "cat", "made-by").out == "one\n"
+    pylife(*build, env={"REQUIRED_BUILDPACKS": f"tar two file://{two} v1;tar one file://{one} v1"})
+    assert pylife("slug", "run", out, "cat", "made-by").out == "two\none\n"
+    pylife(*build, "-b", two, env={"BUILDPACK_URL": f"file://{one}"})
+    assert pylife("slug", "run", out, "cat", "made-by").out == "two\n"
