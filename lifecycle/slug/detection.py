@@ -11,6 +11,7 @@ from lifecycle.slug.moments import Detected, Detecting, Journal, NothingDetected
 from lifecycle.slug.selection import Mode
 
 _SHOWN = 20
+_MISSPELT = ("procfile", "procfile.txt", "procfile.yml", "procfile.yaml")
 
 
 class NoBuildpackDetected(PylifeError):
@@ -104,4 +105,8 @@ def _listing(around: Surroundings) -> str:
     """What is at the top of the source, for people."""
     names = around.root.names(around.paths.build)
     more = f"\n… and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"The source holds:\n{chr(10).join(names[:_SHOWN])}{more}" if names else "The source is empty."
+    if not names:
+        return "The source is empty."
+    meant = [name for name in names if name.lower() in _MISSPELT and name != "Procfile"]
+    hint = f"\n\n{meant[0]} counts for nothing: a Procfile's name is exactly Procfile." if meant else ""
+    return f"The source holds:\n{chr(10).join(names[:_SHOWN])}{more}{hint}"

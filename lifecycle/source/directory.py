@@ -23,6 +23,7 @@ from lifecycle.source.ignore import EVERYTHING, Filter
 _CHUNK = 256 << 10
 _ZEROS = bytes(_CHUNK)
 _SHOWN = 10
+_ACCESS = "See to it that this user may write where the copy goes: who owns it, its mode, how it is mounted."
 _SPECIAL = {stat.S_IFSOCK: "socket", stat.S_IFIFO: "FIFO", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 
 
@@ -67,7 +68,8 @@ def copy_directory(
             os.chown(target, *owner)
         copy.tree()
     except OSError as error:  # reading has its own errors: this is about the destination
-        raise CopyFailed(f"The source {source} cannot be copied", why=str(error)) from error
+        fix = _ACCESS if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else None
+        raise CopyFailed(f"The source {source} cannot be copied", why=str(error), fix=fix) from error
     _tell(sink or NullSink(), copy)
     return Manifest(
         Digest("sha256", copy.digest.hexdigest()),

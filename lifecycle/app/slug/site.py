@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ from lifecycle.app.ports import Ports
 from lifecycle.app.run import resolve_user
 from lifecycle.app.slug.stack import ensure_slug_stack
 from lifecycle.buildpack.execute import Runner
-from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.buildpack.tree import BadFile, BuildRoot
+from lifecycle.errors import PylifeError
 from lifecycle.image import Image
 from lifecycle.image.places import load_image, locate
 from lifecycle.oci import Platform
@@ -24,10 +24,21 @@ from lifecycle.record import dataclass
 from lifecycle.slug.direct import DirectRunner
 from lifecycle.slug.environment import process_variables
 from lifecycle.slug.paths import Paths
+from lifecycle.slug.place import empty_directory
 from lifecycle.snapshot import Root
 
 INSIDE = "PYLIFE_SLUG_IMAGE"
 """Set in the environment of slugbuilder and slugrunner: what runs there works on that container itself."""
+
+
+class NotWritable(PylifeError):
+    """The directories of a slug build cannot be made in this container."""
+
+    code = "slug.not-writable"
+    fix = (
+        "Run the image as its own user (2000:2000) or as root with a container's usual capabilities; with a read-only "
+        "root filesystem, mount writable volumes at /app and /tmp."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +92,12 @@ def container_site(environment: Mapping[str, str], limits: Limits) -> Iterator[S
     inside, paths = BuildRoot(Path("/")), container_paths(environment)
     owner = _owner(inside)
     runner = DirectRunner(owner.chown, limits.timeout)
-    for place in (paths.build, chosen_path(paths)):
-        _empty(place)
-    _make(paths, inside, owner)
+    try:
+        for place in filter(os.path.isdir, (paths.build, chosen_path(paths))):
+            empty_directory(place)
+        _make(paths, inside, owner)
+    except (BadFile, OSError) as error:
+        raise NotWritable("This container is no place to build in", why=str(error)) from error
     yield Site(inside, runner, paths, owner, process_variables(environment))
 
 
@@ -116,14 +130,3 @@ def _owner(root: BuildRoot) -> Owner:
 def _make(paths: Paths, root: BuildRoot, owner: Owner) -> None:
     for place in (paths.app, paths.build, paths.cache, paths.env, chosen_path(paths)):
         root.make_dirs(place, owner=owner.chown)
-
-
-def _empty(place: str) -> None:
-    """Remove what is in the directory, which may be a mount and so must stay itself."""
-    if not os.path.isdir(place):
-        return
-    for entry in os.scandir(place):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)

@@ -79,6 +79,15 @@ def test_nothing_detected_names_who_was_asked_and_what_the_source_holds(world: W
     assert world.told(NothingDetected) == [NothingDetected(("ruby", "go"))]
 
 
+@pytest.mark.parametrize("name", ["procfile", "Procfile.txt"])
+def test_a_misspelt_procfile_is_named(world: World, name: str) -> None:
+    world.buildpack("ruby", detect="exit 1")
+    world.source({name: "web: serve\n"})
+    with pytest.raises(NoBuildpackDetected) as caught:
+        world.build()
+    assert f"{name} counts for nothing" in str(caught.value.details)
+
+
 def test_detect_without_a_word_is_called_as_its_buildpack(world: World) -> None:
     world.buildpack("quiet", detect="true")
     assert world.build().used[0][1] == "quiet"
