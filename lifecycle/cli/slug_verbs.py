@@ -156,6 +156,17 @@ def paths(session: Session) -> None:
         session.print(f"{name}={path}")
 
 
+@command(examples=["herokuish test", "herokuish test /health ok"])
+@click.argument("path", default="/")
+@click.argument("expected", default="")
+def test(session: Session, path: str, expected: str) -> None:
+    """In a slug image: build the app, start its web process and ask it for PATH; the answer must hold EXPECTED."""
+    from lifecycle.app.slug.order import SlugOrder
+    from lifecycle.app.slug.trial import trial
+
+    trial(path, expected, SlugOrder(), os.environ, session.ports, journal(session, _log(), False), session.print)
+
+
 @command(hidden=True, examples=["herokuish version"])
 def version(session: Session) -> None:
     """Print which pylife this is."""
@@ -199,4 +210,4 @@ procfile = Group(
 )
 _SLUG = Group(name="slug", help="herokuish's slug verbs.", hidden=True, commands=[import_, generate, export])
 """`herokuish slug import` is `pylife slug slug import`."""
-VERBS = [buildpack, procfile, _SLUG, init, import_, generate, export, paths, version, help_]
+VERBS = [buildpack, procfile, _SLUG, init, import_, generate, export, paths, test, version, help_]

@@ -97,6 +97,18 @@ def test_a_build_that_fails_in_the_image_has_its_code_and_no_slug(
     assert "no luck" in done.err and "slug.compile-failed" in done.err
 
 
+def test_herokuish_test_builds_starts_and_asks(pylife: Pylife, source: Path, one: Path) -> None:
+    options = ("-v", f"{one}:/packs/one:ro", "-v", f"{source}:/tmp/app:ro", "-e", "BUILDPACK_URL=file:///packs/one")
+    done = builder(pylife, *options, "|", "test", "/", "serving", entrypoint="herokuish")
+    said = [line for line in done.out.splitlines() if line.startswith(":::") or line == "serving"]
+    assert [line.strip(": ") for line in said] == [
+        *("BUILDING APP", "STARTING WEB", "FOUND LISTENER", "CHECKING APP", "APP OUTPUT", "serving", "TEST FINISHED")
+    ]
+    failed = builder(pylife, *options, "|", "test", "/", "other words", entrypoint="herokuish", code=1)
+    assert "::: TEST FAILED :::" in failed.out
+    assert "slug.trial-failed" in failed.err
+
+
 def test_herokuishs_words_do_what_they_do_there(pylife: Pylife, source: Path, one: Path) -> None:
     script = """
     set -e
