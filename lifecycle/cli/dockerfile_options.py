@@ -161,17 +161,19 @@ def check_mode(context: click.Context, *, dockerfile: bool, slug: bool) -> None:
     """Refuse options of another kind of build; raises UsageError."""
     if dockerfile and slug:
         raise UsageError("--slug and --dockerfile are two kinds of build", fix="Give one of them.")
-    kind, wrong = ("--dockerfile", BUILDPACK_ONLY) if dockerfile else ("", DOCKERFILE_ONLY)
-    if slug:
-        kind, wrong = "--slug", {**DOCKERFILE_ONLY, **NOT_FOR_SLUGS}
+    wrong = BUILDPACK_ONLY if dockerfile else {**DOCKERFILE_ONLY, **(NOT_FOR_SLUGS if slug else {})}
     for name, spelled in wrong.items():
         source = context.get_parameter_source(name)
         if source is None or source in (click.core.ParameterSource.DEFAULT, click.core.ParameterSource.DEFAULT_MAP):
             continue
-        if kind:
+        if dockerfile:
             raise UsageError(
-                f"{spelled} means nothing with {kind}",
-                fix=_FIXES.get(name, "") if dockerfile and name in _FIXES else f"Leave {spelled} out, or {kind}.",
+                f"{spelled} is for buildpacks and means nothing with --dockerfile",
+                fix=_FIXES.get(name, f"Leave {spelled} out, or build without --dockerfile."),
+            )
+        if slug:
+            raise UsageError(
+                f"{spelled} means nothing with --slug", fix=f"Leave {spelled} out, or build without --slug."
             )
         raise UsageError(
             f"{spelled} means something only with --dockerfile", fix="Add --dockerfile FILE, for example -f Dockerfile."
