@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from objectserver import ObjectServer
@@ -26,14 +27,19 @@ GROW = 'ls "$2" | sed s/^/had-/; touch "$2/$(date +%N)"'
 KEEP = 'ls "$2" | wc -l'
 
 
-@pytest.mark.parametrize("kind", ["folder", "layout", "store"])  # URLs and objects: see test_as_platforms_do.py
+@pytest.mark.parametrize("kind", ["folder", "layout", "registry"])  # URLs and objects: see test_as_platforms_do.py
 def test_a_cache_is_stored_only_when_the_build_changed_it(
-    pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker, image_name: str, tmp_path: Path, kind: str
+    pylife: Pylife,
+    app: AppMaker,
+    buildpack: BuildpackMaker,
+    tmp_path: Path,
+    kind: str,
+    registry_server: Any,
 ) -> None:
     places = {
         "folder": str(tmp_path / "cache"),
         "layout": f"oci:{tmp_path / 'l'}:cache",
-        "store": f"store:{image_name}",
+        "registry": f"docker://{registry_server.address}/caches/app:cache",
     }
     grow, keep = buildpack("grow", compile=GROW), buildpack("keep", compile=KEEP)
     words = ("slug", "build", "--app", app({"x": ""}), "--cache", places[kind], "-o", "/dev/null")
