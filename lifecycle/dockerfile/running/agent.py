@@ -68,7 +68,10 @@ def open_agent(source: SshSource, scratch: str) -> Iterator[str]:
 def _listens(place: str) -> bool:
     """Whether somebody answers at a socket: it is there a moment before its agent listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(place) == 0
+        try:
+            return probe.connect_ex(place) == 0
+        except OSError:  # a path longer than sockets may have: the agent says so and ends
+            return False
 
 
 class AgentProxy:
