@@ -21,16 +21,6 @@ USER, PASSWORD = "ann", "pw:with colon"
 Tool = Callable[[str], str]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two groups that may run beside each other (``-n 2 --dist loadgroup``): the tests of Dockerfiles have homes of
-    their own, the others share one, and some look at all that is in it."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            alone = item.path.is_relative_to(here / "dockerfile")
-            item.add_marker(pytest.mark.xdist_group("dockerfile" if alone else "home"))
-
-
 @dataclass(frozen=True)
 class RegistryProcess:
     """A running docker-registry: ``address`` is ``host:port``, ``data`` the folder it keeps things in."""
