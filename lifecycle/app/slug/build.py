@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from lifecycle.app.ports import Ports
 from lifecycle.app.slug.defaults import LAST_RESORT, default_buildpacks, place_default
 from lifecycle.app.slug.site import Site, chosen_path
 from lifecycle.errors import PylifeError
+from lifecycle.oci import Digest
 from lifecycle.phases.inputs import EPOCH
 from lifecycle.record import dataclass
 from lifecycle.slug.archive import SIZE_LIMIT, SIZE_WARNING, Slug, write_slug
@@ -246,7 +248,9 @@ def _send(request: SlugRequest, compiled: Compiled, slug: Slug, work: Path, jour
     if request.types is not None:
         file = work / "Procfile"
         file.write_bytes(render_types_yaml(compiled.types.uploaded))
-        send(file, request.types, request.remotes, what="The list of process types")
+        digest = Digest("sha256", hashlib.sha256(file.read_bytes()).hexdigest())
+        if not is_current(request.types, digest, request.remotes):
+            send(file, request.types, request.remotes, what="The list of process types")
     return tuple(sent)
 
 
