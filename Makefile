@@ -29,7 +29,7 @@ samples: setup ## Build, run and probe every sample; ONLY=NAME for one, REBUILD=
 test: setup-test ## Run all tests: unit, buildpacks, functional
 	$(BIN)/pytest -q -n 2 tests/unit
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/buildpacks
-	$(BIN)/pytest -q tests/functional
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/functional
 
 check: setup-check ## Formatting, lint, types, the import rows, generated documents
 	$(BIN)/ruff format --check . $(SCRIPTS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import subprocess
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from elsewhere import installed_for_everybody
+from pylife_command import BUILDER_IMAGES, HOME, SLUG_IMAGES, Pylife, copy_images
 
 # "ann" with the password "pw:with colon", as `htpasswd -B` writes it
 HTPASSWD = "ann:$2y$05$abcdefghijklmnopqrstuu35PHGCoAoBdD6PqTpBAJcCdcVM4tRmO\n"
@@ -65,6 +68,17 @@ def start_registry(tool: Tool, tmp_path: Path) -> Iterator[Callable[..., Registr
     for server in started:
         server.process.terminate()
         server.process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PYLIFE_HOME of this session, with the images that are there; of several sessions at once (pytest -n), all
+    but the first have one of their own, so that a test may look at the whole of it."""
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        return HOME
+    known = [image["name"] for image in json.loads(Pylife(HOME)("images", "--json").out)]
+    names = [name for name in (*BUILDER_IMAGES, *SLUG_IMAGES) if f"{name}:latest" in known]
+    return copy_images(HOME, tmp_path_factory.mktemp("session") / "home", names)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ def _default_home() -> Path:
 
 
 HOME = _default_home()  # read now: tests do not see the variables of the person who runs them
+BUILDER_IMAGES = ("pylife/builder", "pylife/bookworm-run", "pylife/bookworm-build")
+SLUG_IMAGES = ("pylife/slug-build", "pylife/slug-run", "pylife/slugbuilder", "pylife/slugrunner")
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,14 @@ class Pylife:
         out, err = (raw.decode(errors="surrogateescape") for raw in (done.stdout, done.stderr))
         assert done.returncode == code, f"{command}\nexit code {done.returncode}\n{out[-5000:]}\n{err}"
         return Run(done.returncode, out, err)
+
+
+def copy_images(home: Path, target: Path, names: Iterable[str]) -> Path:
+    """Make the home ``target``, with these images of ``home`` and nothing else."""
+    (target / "store").mkdir(parents=True)
+    for name in names:
+        Pylife(home)("copy", name, f"oci:{target / 'store'}:{name}:latest")
+    return target
 
 
 def user_environment(pylife: Pylife) -> dict[str, str]:

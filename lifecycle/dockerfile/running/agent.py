@@ -36,10 +36,12 @@ def open_agent(source: SshSource, scratch: str) -> Iterator[str]:
     for program in ("ssh-agent", "ssh-add", "sh"):
         if shutil.which(program) is None:
             raise BadSsh(f"--ssh {source.id}: key files need {program}", fix="apt-get install openssh-client")
-    place = os.path.join(scratch, "agent")
+    name = "agent"  # for ssh's programs, started beside it: of a socket's name only some hundred bytes are taken
+    place = os.path.join(scratch, name)
     # the shell ends the agent when its stdin ends: with the block, or with this process, whatever kills it
-    script = 'ssh-agent -D -a "$1" >/dev/null & read -r _; kill $!; wait'
-    with subprocess.Popen(["sh", "-c", script, "sh", place], stdin=subprocess.PIPE, start_new_session=True) as keeper:
+    script = f"ssh-agent -D -a {name} >/dev/null & read -r _; kill $!; wait"
+    keeping = subprocess.Popen(["sh", "-c", script], cwd=scratch, stdin=subprocess.PIPE, start_new_session=True)
+    with keeping as keeper:
         try:
             until = time.monotonic() + _PATIENCE
             while not _listens(place):
@@ -47,8 +49,9 @@ def open_agent(source: SshSource, scratch: str) -> Iterator[str]:
                     raise BadSsh(f"--ssh {source.id}: ssh-agent does not start")
                 time.sleep(0.005)
             added = subprocess.run(
-                ["ssh-add", "-q", *source.keys],
-                env={**os.environ, "SSH_AUTH_SOCK": place, "SSH_ASKPASS_REQUIRE": "never"},
+                ["ssh-add", "-q", *map(os.path.abspath, source.keys)],
+                cwd=scratch,
+                env={**os.environ, "SSH_AUTH_SOCK": name, "SSH_ASKPASS_REQUIRE": "never"},
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # no terminal: a key with a passphrase is refused, not asked for
@@ -67,11 +70,18 @@ def open_agent(source: SshSource, scratch: str) -> Iterator[str]:
 
 def _listens(place: str) -> bool:
     """Whether somebody answers at a socket: it is there a moment before its agent listens."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            return probe.connect_ex(place) == 0
-        except OSError:  # a path longer than sockets may have: the agent says so and ends
-            return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, _short(place) as name:
+        return probe.connect_ex(name) == 0
+
+
+@contextlib.contextmanager
+def _short(path: str) -> Iterator[str]:
+    """A name of the socket at ``path`` that is short enough, by a descriptor of its directory."""
+    folder = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{os.path.basename(path)}"
+    finally:
+        os.close(folder)
 
 
 class AgentProxy:
@@ -82,12 +92,8 @@ class AgentProxy:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # a socket's name is short: it is given through a descriptor of its directory
-        folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._listener.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
-        finally:
-            os.close(folder)
+        with _short(path) as name:
+            self._listener.bind(name)
         self._listener.listen()
         threading.Thread(target=self._serve, name="ssh-agent", daemon=True).start()
 
@@ -101,7 +107,8 @@ class AgentProxy:
             with self._lock:
                 self._open |= {inside, outside}
             try:
-                outside.connect(self._agent)
+                with _short(self._agent) as name:
+                    outside.connect(name)
             except OSError:
                 self._end(inside, outside)
                 continue

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from dockerfile_command import Pylife
-from pylife_command import HOME
 
 from lifecycle.testing.busybox import PATH, busybox_rootfs
 
@@ -21,15 +20,15 @@ def pylife_home(tmp_path: Path) -> Pylife:
 
 
 @pytest.fixture(scope="session")
-def stack_home() -> Pylife:
+def stack_home(home: Path) -> Pylife:
     """pylife with the session's home, which has the images of the default stack."""
-    pylife = Pylife(HOME)
+    pylife = Pylife(home)
     pylife("stack", "create")
     return pylife
 
 
 @pytest.fixture
-def image_name(request: pytest.FixtureRequest) -> Callable[[], str]:
+def image_name(home: Path, request: pytest.FixtureRequest) -> Callable[[], str]:
     """Makes names of images in the session's home; they are removed after the test."""
     names: list[str] = []
 
@@ -37,7 +36,7 @@ def image_name(request: pytest.FixtureRequest) -> Callable[[], str]:
         names.append(f"test-dockerfile-{os.getpid()}-{len(names)}")
         return names[-1]
 
-    request.addfinalizer(lambda: [Pylife(HOME).run("rmi", name) for name in names])
+    request.addfinalizer(lambda: [Pylife(home).run("rmi", name) for name in names])
     return make
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import elsewhere
 import pytest
 from elsewhere import FILTERS, as_user
-from pylife_command import HOME, PYLIFE, REPOSITORY, Pylife
+from pylife_command import BUILDER_IMAGES, PYLIFE, REPOSITORY, Pylife, copy_images
 
 
 @pytest.fixture(scope="session")
-def pylife() -> Pylife:
+def pylife(home: Path) -> Pylife:
     """pylife with the session's home, whose default builder is made on first use."""
-    command = Pylife(HOME)
+    command = Pylife(home)
     command("builder", "create", timeout=1800)
     return command
 
@@ -26,22 +26,13 @@ def pylife() -> Pylife:
 @pytest.fixture
 def fresh(pylife: Pylife, tmp_path: Path) -> Pylife:
     """pylife with a home of its own that has the stack and the builder and nothing else: no cache, no app image."""
-    return Pylife(_copy_store(pylife.home, tmp_path / "home"))
-
-
-def _copy_store(home: Path, target: Path) -> Path:
-    """A home with the builder's images only. Blobs are immutable, so links to them will do where they can be made."""
-    target.mkdir(parents=True)
-    (target / "store").mkdir()
-    for name in ("pylife/builder", "pylife/bookworm-run", "pylife/bookworm-build"):
-        Pylife(home)("copy", name, f"oci:{target / 'store'}:{name}:latest")
-    return target
+    return Pylife(copy_images(pylife.home, tmp_path / "home", BUILDER_IMAGES))
 
 
 @pytest.fixture(scope="session")
 def public_pylife(pylife: Pylife, public_place: Path) -> Path:
     """A directory that every user may read: ``venv`` with pylife installed, ``home`` with the builder, ``sample``."""
-    _copy_store(pylife.home, public_place / "home")
+    copy_images(pylife.home, public_place / "home", BUILDER_IMAGES)
     shutil.copytree(REPOSITORY / "samples" / "python-django", public_place / "sample")  # the checkout may be private
     return public_place
 

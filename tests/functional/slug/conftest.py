@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from classic_buildpack import write_buildpack
 from objectserver import ObjectServer, serve_objects
-from pylife_command import HOME, REPOSITORY, Pylife, user_environment
+from pylife_command import REPOSITORY, Pylife, user_environment
 
 AppMaker = Callable[[Mapping[str, str]], Path]
 BuildpackMaker = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def pylife() -> Pylife:
+def pylife(home: Path) -> Pylife:
     """pylife with the session's home, in whose store the slugbuilder and the slugrunner are: made on first use."""
-    command = Pylife(HOME)
+    command = Pylife(home)
     command("stack", "create", "slug", timeout=1800)
     return command
 

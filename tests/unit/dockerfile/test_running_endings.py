@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -59,6 +60,15 @@ def processes(mark: str) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def working_in(directory: Path) -> list[str]:
+    def place(pid: str) -> str:
+        with contextlib.suppress(OSError):
+            return os.readlink(f"/proc/{pid}/cwd")
+        return ""
+
+    return [pid for pid in filter(str.isdigit, os.listdir("/proc")) if place(pid) == str(directory)]
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 10) -> bool:
@@ -198,8 +208,11 @@ def test_key_file_is_held_by_an_agent_of_the_step(tmp_path: Path) -> None:
 
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key), "-C", "mine"], check=True)
-    with open_agent(parse_ssh(f"x={key}"), str(tmp_path)) as agent:
-        environment = {**os.environ, "SSH_AUTH_SOCK": agent}
-        listed = subprocess.run(["ssh-add", "-L"], env=environment, capture_output=True, text=True, check=True).stdout
+    scratch = tmp_path / ("a-long-name-" * 12)  # of a socket's whole name, 107 bytes would be taken
+    scratch.mkdir()
+    with open_agent(parse_ssh(f"x={key}"), str(scratch)) as agent:
+        asking = {"env": {**os.environ, "SSH_AUTH_SOCK": os.path.basename(agent)}, "cwd": os.path.dirname(agent)}
+        listed = subprocess.run(["ssh-add", "-L"], **asking, capture_output=True, text=True, check=True).stdout
+        assert working_in(scratch)
     assert listed.startswith("ssh-ed25519 ") and "mine" in listed
-    assert wait_until(lambda: not processes(str(tmp_path / "agent")))
+    assert wait_until(lambda: not working_in(scratch))
