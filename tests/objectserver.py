@@ -30,7 +30,7 @@ class ObjectServer:
     """``objects`` by path. ``statuses`` are answered in turn before anything else, to requests of ``fails``.
 
     ``cut`` breaks that many uploads off in their middle; ``stall`` answers that many not within ``stall_seconds``.
-    ``early`` answers before the body was read, and closes.
+    ``early`` answers before the body was read, and closes. ``refused`` are paths that take nothing (403).
     """
 
     port: int = 0
@@ -42,6 +42,7 @@ class ObjectServer:
     stall: int = 0
     stall_seconds: float = 5.0
     early: bool = False
+    refused: set[str] = field(default_factory=set)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def url(self, path: str) -> str:
@@ -135,6 +136,8 @@ def serve_objects() -> Iterator[ObjectServer]:
             if fails and state.statuses:
                 status = state.statuses.pop(0)
                 return self._answer(status, {"Content-Type": "application/xml"}, DENIED if status == 403 else b"")
+            if self.command == "PUT" and path in state.refused:
+                return self._answer(403, {"Content-Type": "application/xml"}, DENIED)
             if path in state.redirects:
                 return self._answer(307, {"Location": state.redirects[path]})
             if not path.startswith("/open/"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +16,18 @@ from lifecycle.record import dataclass
 from lifecycle.slug.archive import clear, tree_members, unpack, unpack_archive
 from lifecycle.slug.fingerprint import fingerprint
 from lifecycle.slug.moments import CacheChecked
-from lifecycle.slug.transfer import FileTarget, ObjectTarget, Target, UrlTarget, fetch_slug, send
+from lifecycle.slug.transfer import (
+    FileTarget,
+    ObjectTarget,
+    Target,
+    UrlTarget,
+    fetch_slug,
+    locate,
+    parse_target,
+    put_back,
+    send,
+    staged,
+)
 from lifecycle.source.errors import SourceNotFound
 from lifecycle.source.remote_errors import RemoteNotFound
 from lifecycle.source.remotes import Remotes
@@ -37,12 +51,14 @@ _NOBODY = (0, 0)
 class Restored:
     """What restoring did. ``why`` is one sentence when a cache was there and could not be used.
 
-    ``fingerprint`` is that of the directory as the build gets it.
+    ``fingerprint`` is that of the directory as the build gets it; ``archive`` is a copy of what is stored, for as long
+    as the next one does not take its place.
     """
 
     found: bool
     why: str = ""
     fingerprint: str = ""
+    archive: Path | None = field(default=None, compare=False)
 
 
 class CacheStore(Protocol):
@@ -60,10 +76,11 @@ class CacheStore(Protocol):
         """
         ...
 
-    def store(self, directory: Path) -> int:
-        """Put the directory's content in place of the old cache, in one step; returns the bytes kept.
+    def replaced(self, directory: Path, old: Restored) -> AbstractContextManager[int]:
+        """Put the directory's content in place of the ``old`` cache if the block succeeds; gives the bytes kept.
 
-        Raises what writing or sending raises; the old cache stays then.
+        Raises what writing or sending raises. The old cache stays then; when the block fails it stays or comes back, if
+        it was read at all.
         """
         ...
 
@@ -87,28 +104,27 @@ class ArchiveCache:
     def restore(self, directory: Path, *, owner: tuple[int, int] | None = None) -> Restored:
         if not self.source:
             return Restored(False)
+        path = None
         try:
-            with fetch_slug(self.source, self.remotes) as archive:
+            path = locate(parse_target(self.source), self.remotes)
+            with fetch_slug(str(path), self.remotes) as archive:
                 unpack_archive(archive, directory, "the cache", owner=owner)
         except (SourceNotFound, RemoteNotFound):
             return Restored(False)
         except PylifeError as error:
-            return Restored(False, str(error))
-        return Restored(True, fingerprint=fingerprint(directory))
+            return Restored(False, str(error), archive=path)
+        return Restored(True, fingerprint=fingerprint(directory), archive=path)
 
-    def store(self, directory: Path) -> int:
+    @contextmanager
+    def replaced(self, directory: Path, old: Restored) -> Iterator[int]:
         match self.target:
             case None:
-                return 0
+                yield 0
             case FileTarget(path):
-                path = path.resolve()
                 with disk_errors(path.parent):
                     path.parent.mkdir(parents=True, exist_ok=True)
-                sweep(path.parent)
-                with Partial(path.parent) as partial:
-                    size = _write(directory, partial).size
-                    partial.keep(path)
-                return size
+                with staged(path) as partial:
+                    yield _write(directory, partial).size
             case target:
                 with disk_errors(self.scratch):
                     self.scratch.mkdir(parents=True, exist_ok=True)
@@ -118,7 +134,8 @@ class ArchiveCache:
                     with disk_errors(self.scratch):
                         partial.file.flush()
                     send(partial.path, target, self.remotes, what="The cache")
-                return size
+                with put_back(old.archive, target, self.remotes, what="The cache"):
+                    yield size
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +169,9 @@ class ImageCache:
             return Restored(False, "" if path is not None and not path.exists() else str(error))
         return Restored(True, fingerprint=fingerprint(directory))
 
-    def store(self, directory: Path) -> int:
-        from lifecycle.image import Image, append, save, with_labels, write_layer
+    @contextmanager
+    def replaced(self, directory: Path, old: Restored) -> Iterator[int]:
+        from lifecycle.image import Image, append, load_image, save, with_labels, write_layer
         from lifecycle.oci import History, ImageConfig, Platform
 
         with self.ports.store.hold():
@@ -161,8 +179,15 @@ class ImageCache:
             layer = write_layer(members, self.ports.store, profile=self.ports.profile)
             empty = Image(ImageConfig.empty(Platform.host()), ())
             image = append(empty, [(layer, History(created_by="pylife slug build: cache"))])
-            save(with_labels(image, {CACHE_LABEL: fingerprint(directory)}), self.place, self.ports, self.sink)
-        return layer.descriptor.size
+            image = with_labels(image, {CACHE_LABEL: fingerprint(directory)})
+            before = load_image(self.place, self.ports) if old.found else None
+            save(image, self.place, self.ports, self.sink)
+            try:
+                yield layer.descriptor.size
+            except BaseException:
+                if before is not None:
+                    save(before, self.place, self.ports, self.sink)
+                raise
 
 
 def folder_cache(folder: Path, remotes: Remotes) -> ArchiveCache:
@@ -181,18 +206,21 @@ def url_cache(get_url: str, put_url: str, remotes: Remotes, scratch: Path) -> Ar
     return ArchiveCache(get_url, UrlTarget(put_url) if put_url else None, remotes, scratch)
 
 
-def keep(cache: CacheStore, directory: Path, restored: Restored) -> CacheChecked:
-    """Store the cache if the build changed it, and say what became of it.
+@contextmanager
+def kept(cache: CacheStore, directory: Path, restored: Restored) -> Iterator[CacheChecked]:
+    """Store the cache if the build changed it and the block succeeds; gives what becomes of it.
 
     A directory without files does not replace a cache; one that cannot be stored counts as unchanged. Raises what
-    ``store`` raises: the old cache stays then, and the build need not fail for it.
+    ``replaced`` raises.
     """
     now = fingerprint(directory)
     if not now:
-        return CacheChecked("empty")
-    if not cache.writable or (restored.found and now == restored.fingerprint):
-        return CacheChecked("unchanged")
-    return CacheChecked("stored", cache.store(directory))
+        yield CacheChecked("empty")
+    elif not cache.writable or (restored.found and now == restored.fingerprint):
+        yield CacheChecked("unchanged")
+    else:
+        with cache.replaced(directory, restored) as size:
+            yield CacheChecked("stored", size)
 
 
 def _write(directory: Path, out: Partial) -> Stored:

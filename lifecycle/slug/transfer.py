@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from lifecycle.errors import PylifeError
-from lifecycle.events import Step, step
+from lifecycle.events import Message, Step, step
 from lifecycle.oci.digest import Digest
 from lifecycle.record import dataclass
 from lifecycle.slug.archive import SlugOutputClosed
@@ -155,8 +157,12 @@ def send(
                 raise BadTarget("There is no standard output to write to")
             with disk_errors(file), open(file, "rb") as source:
                 _pour(source, stdout, "standard output")
+        case FileTarget(path) if _is_replaceable(path):
+            with replaced(file, target, remotes):
+                pass
         case FileTarget(path):
-            _send_to_file(file, path)
+            with disk_errors(path), open(file, "rb") as source, open(path, "wb", buffering=0) as out:
+                _pour(source, out, str(path))
         case UrlTarget(url):
             address, authorization = request_target(url, remotes)
             private = {"authorization": authorization} if authorization else {}
@@ -175,11 +181,75 @@ def send(
             _put(file, url, sign, address, remotes, what)
 
 
-def is_current(target: Target, digest: Digest, remotes: Remotes) -> bool:
-    """True when the target is known to hold these very bytes, so that nothing need be sent.
+@contextmanager
+def replaced(
+    file: Path,
+    target: Target,
+    remotes: Remotes,
+    *,
+    what: str = "The slug",
+    old: Path | None = None,
+    stdout: BinaryIO | None = None,
+) -> Iterator[None]:
+    """``send``, for good only if the block succeeds, in which other things are sent that belong to it.
 
-    A file is read; an object is asked (HEAD) for the digest that ``send`` noted on it. Of a URL it cannot be known.
-    A target that cannot be asked is not current.
+    A file is written beside the old one before the block, and takes its place after it. A server gets the bytes before
+    the block; when that fails, ``old`` is sent there again. What went to a pipe cannot come back. Raises what ``send``
+    raises.
+    """
+    if isinstance(target, FileTarget) and _is_replaceable(target.path):
+        with staged(target.path) as partial:
+            with disk_errors(file), open(file, "rb") as source:
+                while data := source.read(_CHUNK):
+                    partial.write(data)
+            yield
+        return
+    send(file, target, remotes, what=what, stdout=stdout)
+    with put_back(old, target, remotes, what=what):
+        yield
+
+
+def finality(target: Target) -> int:
+    """When ``replaced`` can be seen: 0 after its block, 1 before, but it can be sent again, 2 for good (a pipe)."""
+    match target:
+        case FileTarget(path) if _is_replaceable(path):
+            return 0
+        case UrlTarget() | ObjectTarget():
+            return 1
+    return 2
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Partial]:
+    """A file to be written that takes the place of ``path`` when the block succeeds; a link stays what it is."""
+    with disk_errors(path):
+        path = path.resolve()
+    sweep(path.parent)
+    with Partial(path.parent) as partial:
+        yield partial
+        partial.keep(path)
+
+
+@contextmanager
+def put_back(old: Path | None, target: Target, remotes: Remotes, *, what: str) -> Iterator[None]:
+    """Send ``old`` to the target again if the block fails; when that fails too, a warning says so."""
+    try:
+        yield
+    except BaseException:
+        if old is not None:
+            try:
+                send(old, target, _hurried(remotes), what=what)
+            except PylifeError as error:
+                text = f"{what} that was at {target} could not be put back, the new one stays there: {error}"
+                remotes.sink.emit(Message(text, "warning"))
+        raise
+
+
+def is_current(target: Target, digest: Digest, size: int, remotes: Remotes) -> bool:
+    """True when the target is known to hold these very bytes (``size`` of them), so that nothing need be sent.
+
+    A file is read; an object is asked (HEAD) for the digest that ``send`` noted on it. A URL is asked for its size, and
+    read when that is the same. A target that cannot be asked, as behind a URL signed for PUT only, is not current.
     """
     match target:
         case FileTarget(path):
@@ -190,17 +260,35 @@ def is_current(target: Target, digest: Digest, remotes: Remotes) -> bool:
                 return False
         case ObjectTarget(address) if not remotes.offline:
             url = object_url(address, remotes.environment)
-            try:
-                with _transport(remotes) as transport:
-                    answer = transport.send(
-                        "HEAD", url, signature(url, remotes.environment, time.time(), method="HEAD")
-                    )
-                    with answer:
-                        return answer.status == 200 and answer.header(DIGEST_HEADER) == str(digest)
-            except HttpError:
-                return False
-        case _:
-            return False
+            signed = signature(url, remotes.environment, time.time(), method="HEAD")
+            with suppress(HttpError), _transport(remotes) as transport, transport.send("HEAD", url, signed) as answer:
+                return answer.status == 200 and answer.header(DIGEST_HEADER) == str(digest)
+        case UrlTarget(url) if not remotes.offline:
+            address, authorization = request_target(url, remotes)
+            headers = {"authorization": authorization} if authorization else {}
+            with suppress(HttpError), _transport(remotes) as transport:
+                with transport.send("HEAD", address, headers) as answer:
+                    if answer.status != 200 or answer.header("content-length") != str(size):
+                        return False
+                with transport.send("GET", address, headers) as answer:
+                    held = hashlib.sha256()
+                    for chunk in answer.chunks():
+                        held.update(chunk)
+                    return answer.status == 200 and Digest("sha256", held.hexdigest()) == digest
+    return False
+
+
+def locate(place: Target, remotes: Remotes) -> Path:
+    """The file with what is at ``place`` now: a download, or itself. Raises BadTarget and what ``fetch_url`` raises."""
+    match place:
+        case FileTarget(path):
+            return path
+        case UrlTarget(url):
+            return fetch_url(url, remotes).path
+        case ObjectTarget(address):
+            return fetch_s3(address, remotes).path
+        case StdoutTarget():
+            raise BadTarget("- names no file")
 
 
 @contextmanager
@@ -210,18 +298,12 @@ def fetch_slug(place: str, remotes: Remotes, stdin: BinaryIO | None = None) -> I
     Raises SourceNotFound, SourceUnreadable, BadTarget and what ``fetch_url`` raises.
     """
     fix = "Give - for standard input, a file, an http(s) URL, or s3://bucket/key."
-    match parse_target(place):
-        case StdoutTarget():
-            if stdin is None:
-                raise SourceNotFound("There is no archive on standard input", why="standard input is not open", fix=fix)
-            yield stdin
-            return
-        case FileTarget(path):
-            pass
-        case UrlTarget(url):
-            path = fetch_url(url, remotes).path
-        case ObjectTarget(address):
-            path = fetch_s3(address, remotes).path
+    if place == "-":
+        if stdin is None:
+            raise SourceNotFound("There is no archive on standard input", why="standard input is not open", fix=fix)
+        yield stdin
+        return
+    path = locate(parse_target(place), remotes)
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below; errors of whoever reads are theirs
     except FileNotFoundError as error:
@@ -232,22 +314,20 @@ def fetch_slug(place: str, remotes: Remotes, stdin: BinaryIO | None = None) -> I
         yield file
 
 
+def _hurried(remotes: Remotes) -> Remotes:
+    """Tried twice only: for what is done after a failure, while somebody waits to be told."""
+    from lifecycle.transport.settings import TransportSettings
+
+    return replace(remotes, settings=replace(remotes.settings or TransportSettings(), attempts=2))
+
+
 # -- files and pipes ---------------------------------------------------------------------------------------------
 
 
-def _send_to_file(file: Path, path: Path) -> None:
+def _is_replaceable(path: Path) -> bool:
+    """False for a device or a pipe."""
     with disk_errors(path):
-        path = path.resolve()  # a link stays what it is
-        if path.exists() and not path.is_file():
-            with open(file, "rb") as source, open(path, "wb", buffering=0) as out:
-                _pour(source, out, str(path))
-            return
-    sweep(path.parent)
-    with Partial(path.parent) as partial:
-        with disk_errors(file), open(file, "rb") as source:
-            while data := source.read(_CHUNK):
-                partial.write(data)
-        partial.keep(path)
+        return path.is_file() or not path.exists()
 
 
 def _pour(source: BinaryIO, out: BinaryIO, name: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from lifecycle.phases.inputs import EPOCH
 from lifecycle.record import dataclass
 from lifecycle.slug.archive import SIZE_LIMIT, SIZE_WARNING, Slug, write_slug
 from lifecycle.slug.buildpack import ClassicBuildpack
-from lifecycle.slug.cache import CacheStore, Restored, keep
+from lifecycle.slug.cache import CacheStore, Restored, kept
 from lifecycle.slug.environment import with_ssh_key
 from lifecycle.slug.fetch import fetch_buildpack
 from lifecycle.slug.files import read_app_file
@@ -48,7 +47,15 @@ from lifecycle.slug.moments import (
 from lifecycle.slug.pipeline import Compiled, SlugInputs, compile_slug
 from lifecycle.slug.procfile import render_types_yaml
 from lifecycle.slug.selection import Selection, choose
-from lifecycle.slug.transfer import Target, is_current, send
+from lifecycle.slug.transfer import (
+    ObjectTarget,
+    Target,
+    UrlTarget,
+    finality,
+    is_current,
+    locate,
+    replaced,
+)
 from lifecycle.source.context import Context, open_context
 from lifecycle.source.directory import copy_directory
 from lifecycle.source.errors import BadArchive
@@ -109,7 +116,8 @@ class SlugBuilt:
 def build_slug(request: SlugRequest, site: Site, ports: Ports, journal: Journal) -> SlugBuilt:
     """Build the app at ``site``, send the slug to all targets, store the cache when it changed.
 
-    When anything fails, the targets and the stored cache are what they were. The journal is told why.
+    When anything fails, the targets and the stored cache are what they were, as far as their places allow: a URL that
+    takes PUT only cannot be asked what it held. The journal is told why.
     """
     telling = _Telling(journal)
     with _told(telling), scratch(ports) as work, ExitStack() as held:
@@ -120,8 +128,7 @@ def build_slug(request: SlugRequest, site: Site, ports: Ports, journal: Journal)
         with telling.step("export"):
             slug = _pack(request, site, work / "slug.tgz", telling)
         with telling.step("finish"):
-            sent = _send(request, compiled, slug, work, telling)
-            cache = _keep_cache(request, site, restored, telling)
+            sent, cache = _hand_over(request, site, restored, compiled, slug, work, telling)
     return SlugBuilt(slug, compiled, sent, cache, telling.seconds)
 
 
@@ -133,8 +140,8 @@ def compile_app(request: SlugRequest, site: Site, ports: Ports, journal: Journal
         with telling.step("setup"):
             inputs, restored = _set_up(request, site, telling, work, held)
         compiled = compile_slug(inputs, site.root, site.runner, site.paths, site.owner.chown, telling)
-        with telling.step("finish"):
-            _keep_cache(request, site, restored, telling)
+        with telling.step("finish"), _kept_cache(request, site, restored, telling):
+            pass
     return compiled
 
 
@@ -235,32 +242,71 @@ def _pack(request: SlugRequest, site: Site, file: Path, journal: Journal) -> Slu
     return slug
 
 
-def _send(request: SlugRequest, compiled: Compiled, slug: Slug, work: Path, journal: Journal) -> tuple[str, ...]:
-    """Send the slug where it is not yet, and the process types; the targets that got it."""
-    sent = []
+def _hand_over(
+    request: SlugRequest,
+    site: Site,
+    restored: Restored,
+    compiled: Compiled,
+    slug: Slug,
+    work: Path,
+    journal: Journal,
+) -> tuple[tuple[str, ...], str]:
+    """Slug, process types and cache to their places, all of them or none; the targets that got the slug, and what
+    became of the cache.
+
+    Files are written first, since a full disk is known then, and take their names last. Of what is sent, the slug is
+    the last: the others can be taken back.
+    """
+    waiting = []
     for target in request.targets:
-        if is_current(target, slug.digest, request.remotes):
+        if is_current(target, slug.digest, slug.size, request.remotes):
             journal.tell(SlugUnchanged(str(target), str(slug.digest)))
-            continue
-        journal.tell(Sending(str(target)))
-        send(work / "slug.tgz", target, request.remotes, stdout=sys.stdout.buffer)
-        sent.append(str(target))
-    if request.types is not None:
-        file = work / "Procfile"
-        file.write_bytes(render_types_yaml(compiled.types.uploaded))
-        digest = Digest("sha256", hashlib.sha256(file.read_bytes()).hexdigest())
-        if not is_current(request.types, digest, request.remotes):
-            send(file, request.types, request.remotes, what="The list of process types")
-    return tuple(sent)
+        else:
+            journal.tell(Sending(str(target)))
+            waiting.append(target)
+    with ExitStack() as placing:
+
+        def place(*finalities: int) -> None:
+            for target in sorted(waiting, key=finality):
+                if finality(target) in finalities:
+                    placing.enter_context(
+                        replaced(work / "slug.tgz", target, request.remotes, stdout=sys.stdout.buffer)
+                    )
+
+        place(0)
+        cache = placing.enter_context(_kept_cache(request, site, restored, journal))
+        if request.types is not None:
+            placing.enter_context(_types_replaced(request.types, compiled, work, request.remotes))
+        place(1, 2)
+    return tuple(map(str, waiting)), cache
 
 
-def _keep_cache(request: SlugRequest, site: Site, restored: Restored, journal: Journal) -> str:
+@contextmanager
+def _types_replaced(target: Target, compiled: Compiled, work: Path, remotes: Remotes) -> Iterator[None]:
+    file = work / "Procfile"
+    text = render_types_yaml(compiled.types.uploaded)
+    file.write_bytes(text)
+    if is_current(target, Digest.of(text), len(text), remotes):
+        yield
+        return
+    old = None
+    if isinstance(target, UrlTarget | ObjectTarget):
+        with suppress(PylifeError):
+            old = locate(target, remotes)
+    with replaced(file, target, remotes, what="The list of process types", old=old):
+        yield
+
+
+@contextmanager
+def _kept_cache(request: SlugRequest, site: Site, restored: Restored, journal: Journal) -> Iterator[str]:
+    """The cache in its place, if it changed and the block succeeds; gives what becomes of it."""
     if request.cache is None:
-        return "none"
+        yield "none"
+        return
     journal.tell(CheckingCache())
-    checked = keep(request.cache, site.host(site.paths.cache), restored)
+    with kept(request.cache, site.host(site.paths.cache), restored) as checked:
+        yield checked.state
     journal.tell(checked)
-    return checked.state
 
 
 @contextmanager

@@ -92,8 +92,9 @@ def test_slug_pilots_environment_builds_a_slug_and_keeps_the_cache(pylife: Pylif
     cache = stored.objects["/open/cache.tgz"][0]
     assert names(cache) == {"wheel"}
     again = pylife("slug", "build", env=pilot(stored)).out
-    assert "Cache has not changed, not updating" in again
+    assert "Cache has not changed, not updating" in again and "Slug has not changed, not updating" in again
     assert stored.objects["/open/slug.tgz"][0] == slug
+    assert stored.methods("/open/slug.tgz").count("PUT") == 1
     assert stored.methods("/open/cache.tgz") == ["GET", "PUT", "GET"]
 
 
@@ -109,9 +110,7 @@ def test_a_put_that_is_refused_fails_the_build_and_what_was_there_stays(
     assert "5ecre7" not in done.out + done.err
     assert "Step finish failed" in done.out + done.err
     assert "Build success" not in done.out
-    if refused == "slug":
-        assert stored.objects["/open/slug.tgz"][0] == b"old"
-    assert stored.objects["/open/cache.tgz"][0] == b"old"
+    assert stored.objects["/open/slug.tgz"][0] == stored.objects["/open/cache.tgz"][0] == b"old"
 
 
 def test_a_server_that_answers_500_is_asked_again_and_named(pylife: Pylife, stored: ObjectServer) -> None:
@@ -164,6 +163,33 @@ def test_slugbuilders_keys_are_read_and_written(pylife: Pylife, stored: ObjectSe
     assert "       Slug unchanged, not uploading" in again.out.splitlines()
     assert "       Cache unchanged, not updating" in again.out.splitlines()
     assert stored.methods(f"{top}/push/slug.tgz").count("PUT") == 1
+
+
+@pytest.mark.parametrize("refused", ["push/slug.tgz", "push/Procfile", "cache.tgz"])
+def test_of_slug_types_and_cache_all_are_replaced_or_none(
+    pylife: Pylife,
+    stored: ObjectServer,
+    app: Callable[[Mapping[str, str]], Path],
+    buildpack: Callable[..., Path],
+    refused: str,
+) -> None:
+    push = "/git/home/app%3Agit-1f2e3d4c/push"
+    stored.objects["/git/home/app%3Agit-1f2e3d4c/tar"] = stored.objects["/open/source.tgz"]
+    pylife("slug", "build", env=slugbuilder(stored))
+    keys = {name: f"{push}/{name}" for name in ("slug.tgz", "Procfile")} | {
+        "cache.tgz": "/git/home/app/cache/cache.tgz"
+    }
+    before = {name: stored.objects[key][0] for name, key in keys.items()}
+    stored.objects["/git/home/app%3Agit-1f2e3d4c/tar"] = (tgz(app({**APP, "Procfile": "clock: tick\n"})), {})
+    stored.objects["/open/other.tgz"] = (tgz(buildpack("other", compile='echo new > "$2/new"')), {})
+    other = {**slugbuilder(stored), "BUILDPACK_URL": stored.url("/open/other.tgz")}
+    stored.refused = {keys[refused.rpartition("/")[2]]}
+    done = pylife("slug", "build", env=other, code=1)
+    assert "slug.not-sent" in done.err and refused in done.err
+    assert {name: stored.objects[key][0] for name, key in keys.items()} == before
+    stored.refused = set()
+    pylife("slug", "build", env=other)
+    assert all(stored.objects[key][0] != before[name] for name, key in keys.items())
 
 
 def test_app_without_procfile_has_its_default_types_uploaded(

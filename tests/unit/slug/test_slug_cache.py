@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import socket
@@ -15,6 +16,7 @@ from fulldisk import small_files
 from objectserver import ObjectServer, serve_objects
 
 from lifecycle.errors import PylifeError
+from lifecycle.events import Message, RecordingSink
 from lifecycle.image import OciPlace, Place, StorePlace
 from lifecycle.image.places import RegistryPlace
 from lifecycle.image.ports import Ports
@@ -25,7 +27,7 @@ from lifecycle.slug.cache import (
     ImageCache,
     Restored,
     folder_cache,
-    keep,
+    kept,
     object_cache,
     url_cache,
 )
@@ -104,6 +106,16 @@ def cache(
             yield ImageCache(place, Ports(LocalStore(tmp_path / "store")))
 
 
+def store(cache: CacheStore, directory: Path) -> None:
+    with cache.replaced(directory, Restored(False)):
+        pass
+
+
+def keep(cache: CacheStore, directory: Path, old: Restored) -> CacheChecked:
+    with kept(cache, directory, old) as checked:
+        return checked
+
+
 # -- every kind --------------------------------------------------------------------------------------------------
 
 
@@ -132,7 +144,7 @@ def test_what_a_build_kept_the_next_one_gets(cache: CacheStore, full: Path, into
 def test_a_build_that_leaves_nothing_does_not_replace_the_cache(
     cache: CacheStore, full: Path, into: Callable[[], Path]
 ) -> None:
-    cache.store(full)
+    store(cache, full)
     directory = into()
     restored = cache.restore(directory)
     assert keep(cache, into(), restored) == CacheChecked("empty")
@@ -144,12 +156,25 @@ def test_two_builds_that_store_at_once_leave_one_whole_cache(
 ) -> None:
     other = into()
     (other / "b.whl").write_bytes(os.urandom(2 << 20))
-    threads = [threading.Thread(target=cache.store, args=(path,)) for path in (full, other, full, other)]
+    threads = [threading.Thread(target=store, args=(cache, path)) for path in (full, other, full, other)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert cache.restore(into()).fingerprint in (fingerprint(full), fingerprint(other))
+
+
+def test_a_build_that_fails_afterwards_leaves_the_old_cache(
+    cache: CacheStore, full: Path, into: Callable[[], Path]
+) -> None:
+    store(cache, full)
+    directory = into()
+    restored = cache.restore(directory)
+    (directory / "new").write_bytes(os.urandom(100_000))
+    with pytest.raises(ZeroDivisionError), kept(cache, directory, restored) as checked:
+        assert checked.state == "stored"
+        raise ZeroDivisionError
+    assert cache.restore(into()).fingerprint == fingerprint(full)
 
 
 # -- trouble -----------------------------------------------------------------------------------------------------
@@ -189,7 +214,7 @@ def test_a_place_that_fails_is_told_and_not_fatal(
     into: Callable[[], Path],
 ) -> None:
     cache = url_cache(server.url("/open/c?s=secret"), server.url("/open/c?s=secret"), remotes, tmp_path / "scratch")
-    cache.store(full)
+    store(cache, full)
     server.fails = ("GET",)
     for name, value in trouble.items():
         setattr(server, name, value)
@@ -207,12 +232,31 @@ def test_storing_that_fails_leaves_the_old_cache_and_no_litter(
 ) -> None:
     url, scratch = server.url("/open/c"), tmp_path / "scratch"
     cache = url_cache(url, url, remotes, scratch) if kind == "urls" else object_cache("s3://b/c", remotes, scratch)
-    cache.store(full)
+    store(cache, full)
     server.statuses = [403]
     with pytest.raises(PylifeError, match="The cache cannot be sent"):
-        cache.store(into())
+        store(cache, into())
     assert cache.restore(into()).fingerprint == fingerprint(full)
     assert os.listdir(scratch) == []
+
+
+def test_a_cache_that_cannot_be_put_back_is_told(
+    remotes: Remotes, server: ObjectServer, full: Path, tmp_path: Path, into: Callable[[], Path]
+) -> None:
+    told = RecordingSink()
+    url = server.url("/open/c?s=secret")
+    cache = url_cache(url, url, dataclasses.replace(remotes, sink=told), tmp_path / "scratch")
+    store(cache, full)
+    directory = into()
+    restored = cache.restore(directory)
+    (directory / "new").touch()
+    with pytest.raises(ZeroDivisionError), cache.replaced(directory, restored):
+        server.statuses = [507]
+        raise ZeroDivisionError
+    (warning,) = [event for event in told.events if isinstance(event, Message)]
+    assert warning.level == "warning"
+    assert "The cache that was at" in warning.text and "507" in warning.text and "secret" not in warning.text
+    assert cache.restore(into()).fingerprint == fingerprint(directory)
 
 
 @pytest.mark.parametrize("kind", ["folder", "urls"])
@@ -226,11 +270,11 @@ def test_a_full_disk_leaves_the_old_cache_and_no_litter(
 ) -> None:
     url, place = server.url("/open/c"), tmp_path / "kept"
     cache = url_cache(url, url, remotes, place) if kind == "urls" else folder_cache(place, remotes)
-    cache.store(full)
+    store(cache, full)
     large = into()
     (large / "large").write_bytes(os.urandom(4 << 20))
     with small_files(), pytest.raises(DiskFull):
-        cache.store(large)
+        store(cache, large)
     assert cache.restore(into()).fingerprint == fingerprint(full)
     assert os.listdir(place) == ([CACHE_NAME] if kind == "folder" else [])
 

@@ -22,11 +22,15 @@ from lifecycle.slug.transfer import (
     NotSent,
     ObjectTarget,
     StdoutTarget,
+    Target,
     TargetUnreachable,
     UrlTarget,
     fetch_slug,
+    finality,
     is_current,
+    locate,
     parse_target,
+    replaced,
     send,
 )
 from lifecycle.source.errors import SourceNotFound
@@ -246,7 +250,7 @@ def test_nothing_is_sent_offline(slug: Path, server: ObjectServer, tmp_path: Pat
     for target in (UrlTarget(server.url("/open/x")), ObjectTarget("s3://bucket/key")):
         with pytest.raises(Offline):
             send(slug, target, remotes)
-    assert not is_current(ObjectTarget("s3://bucket/key"), Digest.of(NEW), remotes)
+    assert not is_current(ObjectTarget("s3://bucket/key"), Digest.of(NEW), len(NEW), remotes)
     assert not server.requests
 
 
@@ -263,10 +267,10 @@ def test_an_object_is_put_signed_found_current_and_got_back(
     slug: Path, remotes: Remotes, server: ObjectServer, key: str
 ) -> None:
     target = ObjectTarget(f"s3://bucket/{key}")
-    assert not is_current(target, Digest.of(NEW), remotes)
+    assert not is_current(target, Digest.of(NEW), len(NEW), remotes)
     send(slug, target, remotes)
-    assert is_current(target, Digest.of(NEW), remotes)
-    assert not is_current(target, Digest.of(OLD), remotes)
+    assert is_current(target, Digest.of(NEW), len(NEW), remotes)
+    assert not is_current(target, Digest.of(OLD), len(OLD), remotes)
     with fetch_slug(target.address, remotes) as stream:
         assert stream.read() == NEW
     path = object_url(target.address, remotes.environment).removeprefix(server.url(""))
@@ -289,22 +293,91 @@ def test_a_wrong_secret_is_told_and_the_old_object_stays(slug: Path, remotes: Re
 
 def test_an_object_of_somebody_else_is_not_current(remotes: Remotes, server: ObjectServer) -> None:
     server.objects["/bucket/slug.tgz"] = NEW, {}  # without our note nothing is known of it
-    assert not is_current(ObjectTarget("s3://bucket/slug.tgz"), Digest.of(NEW), remotes)
+    assert not is_current(ObjectTarget("s3://bucket/slug.tgz"), Digest.of(NEW), len(NEW), remotes)
 
 
 def test_a_store_that_fails_when_asked_is_sent_to(remotes: Remotes, server: ObjectServer) -> None:
     server.objects["/bucket/slug.tgz"] = NEW, {"x-amz-meta-pylife-digest": str(Digest.of(NEW))}
-    assert is_current(ObjectTarget("s3://bucket/slug.tgz"), Digest.of(NEW), remotes)
+    assert is_current(ObjectTarget("s3://bucket/slug.tgz"), Digest.of(NEW), len(NEW), remotes)
     server.fails, server.cut = ("HEAD",), 1
-    assert not is_current(ObjectTarget("s3://bucket/slug.tgz"), Digest.of(NEW), remotes)
+    assert not is_current(ObjectTarget("s3://bucket/slug.tgz"), Digest.of(NEW), len(NEW), remotes)
 
 
 def test_a_file_is_current_by_its_content(slug: Path, remotes: Remotes, tmp_path: Path) -> None:
-    assert is_current(FileTarget(slug), Digest.of(NEW), remotes)
-    assert not is_current(FileTarget(slug), Digest.of(OLD), remotes)
-    assert not is_current(FileTarget(tmp_path / "missing"), Digest.of(NEW), remotes)
-    assert not is_current(UrlTarget("http://store.example/x"), Digest.of(NEW), remotes)
-    assert not is_current(StdoutTarget(), Digest.of(NEW), remotes)
+    assert is_current(FileTarget(slug), Digest.of(NEW), len(NEW), remotes)
+    assert not is_current(FileTarget(slug), Digest.of(OLD), len(OLD), remotes)
+    assert not is_current(FileTarget(tmp_path / "missing"), Digest.of(NEW), len(NEW), remotes)
+    assert not is_current(StdoutTarget(), Digest.of(NEW), len(NEW), remotes)
+
+
+@pytest.mark.parametrize(
+    ("held", "methods", "current"),
+    [
+        (NEW, ["HEAD", "GET"], True),
+        (NEW[::-1], ["HEAD", "GET"], False),
+        (OLD, ["HEAD"], False),
+        (None, ["HEAD"], False),
+    ],
+    ids=["the same", "other bytes", "another size", "nothing"],
+)
+def test_a_url_that_can_be_read_is_current_by_its_content(
+    held: bytes | None, methods: list[str], current: bool, remotes: Remotes, server: ObjectServer
+) -> None:
+    if held is not None:
+        server.objects["/open/x"] = held, {}
+    target = UrlTarget(server.url("/open/x?signature=y"))
+    assert is_current(target, Digest.of(NEW), len(NEW), remotes) is current
+    assert server.methods("/open/x") == methods
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("status", [403, 405, 0])
+def test_a_url_that_cannot_be_read_is_not_current(
+    method: str, status: int, remotes: Remotes, server: ObjectServer
+) -> None:
+    server.objects["/open/x"] = NEW, {}
+    server.fails = (method,)
+    server.statuses, server.cut = ([status], 0) if status else ([], 1)
+    assert not is_current(UrlTarget(server.url("/open/x")), Digest.of(NEW), len(NEW), remotes)
+
+
+# -- together with others ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["file", "url", "object"])
+def target(request: pytest.FixtureRequest, tmp_path: Path, server: ObjectServer) -> Target:
+    return {
+        "file": FileTarget(tmp_path / "there.tgz"),
+        "url": UrlTarget(server.url("/open/there.tgz")),
+        "object": ObjectTarget("s3://bucket/there.tgz"),
+    }[request.param]
+
+
+@pytest.fixture
+def old(target: Target, remotes: Remotes, tmp_path: Path) -> Path:
+    path = tmp_path / "old"
+    path.write_bytes(OLD)
+    send(path, target, remotes)
+    return path
+
+
+def test_what_replaces_is_there_when_all_went_well(slug: Path, target: Target, old: Path, remotes: Remotes) -> None:
+    with replaced(slug, target, remotes, old=old):
+        assert locate(target, remotes).read_bytes() == (OLD if finality(target) == 0 else NEW)
+    assert locate(target, remotes).read_bytes() == NEW
+
+
+def test_what_was_there_is_there_when_something_else_failed(
+    slug: Path, target: Target, old: Path, remotes: Remotes
+) -> None:
+    with pytest.raises(KeyboardInterrupt), replaced(slug, target, remotes, old=old):
+        raise KeyboardInterrupt
+    assert locate(target, remotes).read_bytes() == OLD
+
+
+def test_a_device_is_the_last_to_be_written_to(tmp_path: Path) -> None:
+    assert finality(FileTarget(tmp_path / "new")) == 0
+    assert finality(FileTarget(Path("/dev/null"))) == finality(StdoutTarget()) == 2
 
 
 def test_a_put_is_signed_as_in_the_documentation() -> None:
