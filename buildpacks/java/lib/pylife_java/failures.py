@@ -112,7 +112,7 @@ def fail_full(output: str) -> None:
             "java.disk-full",
             "There is no space left where the build writes.",
             found=_lines_with(output, _SPACE),
-            fix="Free some space where pylife builds, then build again:\npylife prune",
+            fix="Free some space where pylife builds, then build again:\npylife gc",
         )
 
 

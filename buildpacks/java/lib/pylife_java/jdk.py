@@ -239,7 +239,7 @@ def _link(build: Build, layer: Layer, jdk: Jdk, modules: str, reason: str) -> No
             "java.disk-full" if no_space else "java.jlink-failed",
             "There is no space left for the JRE." if no_space else "The JRE could not be linked from the JDK.",
             found=ran.tail,
-            fix="Free some space where pylife builds: pylife prune"
+            fix="Free some space where pylife builds: pylife gc"
             if no_space
             else "Take the whole JDK instead: --env BP_JVM_TYPE=JDK",
         )
