@@ -331,19 +331,23 @@ def test_wheels_by_pip(place: Place, tmp_path: Path) -> None:
         find(Runtime("tool", pypi="no-such-tool"), starts("1"), place.build("pypi", **env))
 
 
-def test_debian_packages_with_their_libraries(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shared", [True, False])
+def test_debian_packages_with_their_libraries(place: Place, tmp_path: Path, shared: bool) -> None:
     need_apt()
     archive = Archive(tmp_path / "archive")
     library = f"usr/lib/{os.uname().machine}-linux-gnu"
     archive.add("libtool-core", "9", {f"{library}/libcore.so.1": "x"})
     archive.add("tool", "2:1.8.4+dfsg-1~deb12u1", {"usr/bin/tool": PROGRAM}, depends="libtool-core")
-    found = find(Runtime("tool", debian=("tool",)), starts("1"), place.build("debian", **archive.env), want="1")
+    env = archive.env if shared else {**archive.env, "PYLIFE_SHARED_CACHE": ""}
+    found = find(Runtime("tool", debian=("tool",)), starts("1"), place.build("debian", **env), want="1")
     assert found.version == "1.8.4"
     out = place.root / "out"
     found.place(str(out))
     assert runs(out)
     assert found.libraries(str(out))[0] == str(out / library)
     assert [component.name for component in found.components()] == ["libtool-core", "tool"]
+    kept = {path.name.partition("_")[0] for path in place.root.rglob("archives/*.deb")}
+    assert kept == ({"libtool-core", "tool"} if shared else set())  # a cache of one app does not hold things twice
 
 
 def test_npm_package_with_the_npm_of_a_wheel(place: Place) -> None:

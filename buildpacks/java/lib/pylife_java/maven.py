@@ -161,9 +161,11 @@ def _bootstrap(build: Build) -> str:
     from pylife_sdk.debian import open_apt, unpack
 
     layer = open_layer(build, "maven-debian")
-    packages = open_apt(build).fetch(["maven"])
+    apt = open_apt(build)
+    packages = apt.fetch(["maven"])
     # Its own jars and those that it needs; Java is there already.
     unpack([package for package in packages if package.name.endswith(("maven", "-java"))], layer.empty())
+    apt.spare(packages)
     return os.path.join(layer.path, "usr", "share", "maven", "bin", "mvn")
 
 

@@ -84,6 +84,17 @@ class Apt:
             found = (self._describe(path, promised) for path, promised in planned.items())
             return sorted(found, key=lambda package: package.name)
 
+    def spare(self, packages: Sequence[Package]) -> None:
+        """Removes archives of which a layer was made that is kept, and what apt computes again, where the cache is the
+        app's alone: it travels with every build of the app."""
+        if self._cache.shared:
+            return
+        with self._cache.locked():
+            paths = [os.path.join(self._home, name) for name in ("pkgcache.bin", "srcpkgcache.bin")]
+            for path in (*paths, *(package.archive for package in packages)):
+                if path.startswith(self._home + "/") and os.path.exists(path):
+                    os.remove(path)
+
     def _plan(self, packages: Sequence[str], alone: Sequence[str], asked_at: Callable[[str], str]) -> dict[str, str]:
         """Path of each archive that is wanted → "SHA256:…"; "" for a .deb of the app."""
         empty = os.path.join(self._home, "none")
@@ -236,7 +247,6 @@ class Apt:
             'APT::Install-Suggests "false";',
             'APT::Get::AllowUnauthenticated "false";',
             'APT::Sandbox::User "";',
-            'Acquire::ForceHash "sha256";',  # what --print-uris prints
             'APT::Keep-Downloaded-Packages "true";',
             'APT::Update::Post-Invoke-Success "";',
             'Acquire::Languages "none";',

@@ -39,8 +39,10 @@ class Debian(Source):
         from pylife_sdk.debian import open_apt, unpack
 
         assert isinstance(self.context, Build)
-        packages = open_apt(self.context).fetch(self.packages)
+        apt = open_apt(self.context)
+        packages = apt.fetch(self.packages)
         unpack(packages, directory)
+        apt.spare(packages)
         self._placed = [package.component() for package in packages]
         for name in ("bin", "lib"):
             if os.path.isdir(os.path.join(directory, "usr", name)) and not os.path.lexists(

@@ -30,9 +30,12 @@ def provide_server(context: Build) -> Layer:
         heading(f"nginx {version}, kept from the last build")
     else:
         heading(f"nginx, from Debian packages: {reason}")
-        packages = [each for each in open_apt(context).fetch(["nginx"]) if _is_wanted(each.name)]
+        apt = open_apt(context)
+        fetched = apt.fetch(["nginx"])
+        packages = [each for each in fetched if _is_wanted(each.name)]
         root = layer.empty()
         unpack(packages, root)
+        apt.spare(fetched)
         _keep(root, ("usr/sbin/nginx", "usr/lib/*/*.so.*", "usr/share/doc/*/copyright"))
         components = [each.component() for each in packages]
         layer.write_sbom("cdx", cyclonedx("nginx", components))
