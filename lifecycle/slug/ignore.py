@@ -78,19 +78,9 @@ def parse_slugignore(raw: bytes, file: str = ".slugignore") -> SlugIgnore:
 
 def count_ignored(directory: Path, ignore: SlugIgnore) -> int:
     """How many files of ``directory`` stay out of the slug; symbolic links count and are not followed."""
-    return _walk(directory, ignore, remove=False)
-
-
-def remove_ignored(directory: Path, ignore: SlugIgnore) -> int:
-    """Remove from ``directory`` what ``ignore`` names; how many files went. Nothing outside of it is touched."""
-    return _walk(directory, ignore, remove=True)
-
-
-def _walk(directory: Path, ignore: SlugIgnore, *, remove: bool) -> int:
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     tree = Tree(root)
     files = 0
-    found: list[tuple[bytes, bytes]] = []
     try:
         waiting = [(b"", False)]
         while waiting:
@@ -99,16 +89,11 @@ def _walk(directory: Path, ignore: SlugIgnore, *, remove: bool) -> int:
             for name in map(os.fsencode, os.listdir(here.fd)):
                 below = path + b"/" + name if path else name
                 is_dir = stat.S_ISDIR(os.stat(name, dir_fd=here.fd, follow_symlinks=False).st_mode)
-                named = not ignored and ignore.rules.verdict(os.fsdecode(below), is_dir) is True
-                if named:
-                    found.append((path, name))
+                out = ignored or ignore.rules.verdict(os.fsdecode(below), is_dir) is True
                 if is_dir:
-                    waiting.append((below, ignored or named))
+                    waiting.append((below, out))
                 else:
-                    files += ignored or named
-        if remove:
-            for path, name in found:
-                tree.remove(tree.open(path), name)
+                    files += out
     finally:
         tree.close()
         os.close(root)
