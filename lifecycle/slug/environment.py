@@ -49,17 +49,16 @@ _TRACES = ("BUILDPACK_XTRACE", "TRACE", "DEIS_DEBUG")
 _OWN = _names("HOME PATH STACK BASH_ENV ENV IFS")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-IMPORT_FILTERS: Mapping[str, frozenset[str]] = {
-    "python": _names("PATH CPATH CPPATH LD_PRELOAD LIBRARY_PATH LD_LIBRARY_PATH PYTHONHOME"),
-    "nodejs": _names("PATH GIT_DIR CPATH CPPATH LD_PRELOAD LIBRARY_PATH LANG BUILD_DIR"),
-    "java": _names("JAVA_OPTS JAVA_TOOL_OPTIONS"),
-}
-"""What each language's buildpacks leave out when they import the env directory.
+HOOK_FILTER = _names(
+    """
+    PATH CPATH CPPATH LD_PRELOAD LIBRARY_PATH LD_LIBRARY_PATH PYTHONHOME GIT_DIR LANG BUILD_DIR JAVA_OPTS
+    JAVA_TOOL_OPTIONS
+    """
+)
+"""What the app's own hooks do not get of its config variables: what would break the programs that they start.
 
-Source: heroku-buildpack-python, bin/utils; heroku-buildpack-nodejs, lib/environment.sh; heroku-buildpack-java.
+Source: what the buildpacks of Python, Node.js and Java leave out when they import the env directory, together.
 """
-HOOK_FILTER = frozenset().union(*IMPORT_FILTERS.values())
-"""What the app's own hooks do not get of its config variables: what would break the programs that they start."""
 
 
 class BadConfigVariable(PylifeError):
@@ -103,11 +102,6 @@ def process_variables(environ: Mapping[str, str]) -> dict[str, str]:
     if any(environ.get(name) for name in _TRACES):
         found["BUILDPACK_XTRACE"] = "1"
     return found
-
-
-def importable(variables: Mapping[str, str], language: str) -> dict[str, str]:
-    """What a buildpack for ``language`` (a key of IMPORT_FILTERS) imports of the env directory."""
-    return {name: value for name, value in variables.items() if name not in IMPORT_FILTERS[language]}
 
 
 def write_env_dir(

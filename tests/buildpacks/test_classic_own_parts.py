@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from pylife_classic.kept import Kept
+from pylife_classic.kinds import KINDS
 from pylife_classic.launching import render_release, write_profile
 from pylife_classic.variables import Change, layer_changes
 from test_classic_own import Slug
@@ -199,3 +200,39 @@ def _get(url: str) -> bytes:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"nothing answers at {url}")
+
+
+# -- config variables ----------------------------------------------------------------------------------------------
+
+EXPORT_ENV_DIR = """
+env_dir=$1; denied=$2
+for e in $(ls "$env_dir"); do
+  echo "$e" | grep -qvE "$denied" && export "$e=$(cat "$env_dir/$e")"
+done
+env
+"""
+"""How buildpacks import the env directory. Source: Heroku, "Buildpack API", "Reading config vars"."""
+
+DENIED = {
+    "python": "^(PATH|CPATH|CPPATH|LD_PRELOAD|LIBRARY_PATH|LD_LIBRARY_PATH|PYTHONHOME)$",
+    "nodejs": "^(PATH|GIT_DIR|CPATH|CPPATH|LD_PRELOAD|LIBRARY_PATH|LANG|BUILD_DIR)$",
+    "java": "^(JAVA_OPTS|JAVA_TOOL_OPTIONS)$",
+}
+"""Source: heroku-buildpack-python, bin/utils; heroku-buildpack-nodejs, lib/environment.sh; heroku-buildpack-java."""
+BREAKS_BUILDS = {"PATH", "GIT_DIR", "CPATH", "CPPATH", "LD_PRELOAD", "LIBRARY_PATH"}
+
+
+@pytest.mark.parametrize("kind", sorted(DENIED))
+def test_config_variables_are_taken_as_the_families_shell_functions_take_them(kind: str, tmp_path: Path) -> None:
+    names = {name for denied in DENIED.values() for name in denied[2:-2].split("|")} | {"SECRET", "PATHS", "XLANG"}
+    for name in names:
+        if name not in ("LD_PRELOAD", "LD_LIBRARY_PATH", "PATH"):  # grep and cat would have them too
+            (tmp_path / name).write_text(f"value-of-{name}")
+    command = ["bash", "-c", EXPORT_ENV_DIR, "bash", str(tmp_path), DENIED[kind]]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
+    exported = {line.partition("=")[0] for line in ran.stdout.splitlines() if "=value-of-" in line}
+    # Java's own functions would take PATH and the like, which end every build.
+    assert {name for name in os.listdir(tmp_path) if KINDS[kind].takes(name)} == exported - (
+        BREAKS_BUILDS if kind == "java" else set()
+    )
+    assert not KINDS[kind].takes("PATH")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.slug.environment import (
-    IMPORT_FILTERS,
     BadConfigVariable,
     BadSshKey,
     config_vars,
-    importable,
     parse_dotenv,
     process_variables,
     read_env_dir,
@@ -116,46 +113,6 @@ def test_value_with_a_nul_byte_is_refused_without_being_shown(tmp_path: Path) ->
     with pytest.raises(BadConfigVariable) as caught:
         write_env_dir(BuildRoot(tmp_path), "/env", {"KEY": "s3cret\0"})
     assert "s3cret" not in str(caught.value)
-
-
-# -- the filters -------------------------------------------------------------------------------------------------
-
-EXPORT_ENV_DIR = """
-env_dir=$1; denied=$2
-for e in $(ls "$env_dir"); do
-  echo "$e" | grep -qvE "$denied" && export "$e=$(cat "$env_dir/$e")"
-done
-env
-"""
-"""How buildpacks import the env directory. Source: Heroku, "Buildpack API", "Reading config vars"."""
-
-DENIED = {
-    "python": "^(PATH|CPATH|CPPATH|LD_PRELOAD|LIBRARY_PATH|LD_LIBRARY_PATH|PYTHONHOME)$",
-    "nodejs": "^(PATH|GIT_DIR|CPATH|CPPATH|LD_PRELOAD|LIBRARY_PATH|LANG|BUILD_DIR)$",
-    "java": "^(JAVA_OPTS|JAVA_TOOL_OPTIONS)$",
-}
-
-
-@pytest.mark.parametrize("language", sorted(IMPORT_FILTERS))
-def test_filters_take_what_the_families_shell_functions_take(tmp_path: Path, language: str) -> None:
-    names = set().union(*IMPORT_FILTERS.values()) - {"LD_PRELOAD", "PATH", "LD_LIBRARY_PATH"} | {
-        "SECRET",
-        "PATHS",
-        "XLANG",
-    }
-    variables = {name: f"value-of-{name}" for name in names}
-    write_env_dir(BuildRoot(tmp_path), "/env", variables)
-    command = ["/bin/bash", "-c", EXPORT_ENV_DIR, "bash", str(tmp_path / "env"), DENIED[language]]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
-    found = dict(line.split("=", 1) for line in ran.stdout.splitlines() if "value-of-" in line)
-    assert found == importable(variables, language)
-
-
-@pytest.mark.parametrize(
-    ("language", "name"), [(key, name) for key, names in DENIED.items() for name in names[2:-2].split("|")]
-)
-def test_denied_names_are_in_the_table(language: str, name: str) -> None:
-    assert importable({name: "x", "KEPT": "y"}, language) == {"KEPT": "y"}
 
 
 # -- .env --------------------------------------------------------------------------------------------------------

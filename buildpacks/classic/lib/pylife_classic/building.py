@@ -75,7 +75,7 @@ def _set_environment(kind: Kind, env_dir: str, platform: str, place: str, own_ho
         path = os.path.join(env_dir, name)
         if name.startswith(".") or "=" in name or not os.path.isfile(path):
             continue
-        if name in kind.refused:
+        if not kind.takes(name):
             refused.append(name)
             continue
         os.symlink(path, os.path.join(folder, name))

@@ -25,6 +25,10 @@ class Kind:
         self.name, self.main, self.before, self.after = name, main, before, after
         self.refused = frozenset(refused.split())
 
+    def takes(self, name: str) -> bool:
+        """Whether a config variable becomes part of the build's environment."""
+        return name not in self.refused
+
 
 KINDS = {
     kind.main: kind
