@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,4 @@ def test_deep_trees_and_names_that_are_no_utf8_are_counted(tmp_path: Path) -> No
     os.close(os.open("x.log", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
     os.close(fd)
     assert count_ignored(tmp_path, parse_slugignore(b"*.log\n")) == 2
+    subprocess.run(["rm", "-rf", tmp_path / "tmp"], check=True)  # deeper than pytest's own cleaning goes
