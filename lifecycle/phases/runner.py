@@ -11,16 +11,9 @@ from lifecycle.buildpack.execute import OnLine
 from lifecycle.errors import PylifeError
 from lifecycle.phases.inputs import Limits
 from lifecycle.phases.layout import Owner
+from lifecycle.sandbox.errors import TimedOut
 from lifecycle.sandbox.run import Sandbox
 from lifecycle.sandbox.spec import File, Mount, RunSpec
-
-
-class TimedOut(PylifeError):
-    """The build took longer than --timeout allows."""
-
-    code = "build.timeout"
-    exit_code = 51
-    fix = "Give --timeout more seconds; the last lines of output tell what it was busy with."
 
 
 class OutOfMemory(PylifeError):

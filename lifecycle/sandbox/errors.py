@@ -78,3 +78,14 @@ class SpawnerLost(PylifeError):
 
     code = "sandbox.spawner-lost"
     fix = "Look for an out-of-memory kill (dmesg) and run the command again."
+
+
+class TimedOut(PylifeError):
+    """The processes of a build took longer than they may."""
+
+    code = "build.timeout"
+    exit_code = 51
+    fix = (
+        "Give the build more time (--timeout; for slugs also PILOT_BUILDER_TIMEOUT); the last lines of output tell "
+        "what it was busy with."
+    )

@@ -10,20 +10,12 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from lifecycle.buildpack.execute import OnLine
-from lifecycle.errors import PylifeError
 from lifecycle.sandbox import kernel
-from lifecycle.sandbox.errors import ExecFailed
+from lifecycle.sandbox.errors import ExecFailed, TimedOut
 from lifecycle.sandbox.keeper import children
 from lifecycle.sandbox.run import pump
 
 _ROUNDS = 100
-
-
-class SlugTimedOut(PylifeError):
-    """A slug build took longer than it may."""
-
-    code = "slug.timeout"
-    fix = "Give the build more time (--timeout, PILOT_BUILDER_TIMEOUT); the last lines tell what it was busy with."
 
 
 class DirectRunner:
@@ -39,7 +31,7 @@ class DirectRunner:
         self._deadline: float | None = None
 
     def run(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, on_line: OnLine) -> int:
-        """Run one executable to its end; raises ExecFailed or SlugTimedOut, else returns its exit code."""
+        """Run one executable to its end; raises ExecFailed or TimedOut, else returns its exit code."""
         left = self._left()
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         try:
@@ -82,7 +74,7 @@ class DirectRunner:
         finally:
             end.join()
         if late.is_set():
-            raise SlugTimedOut(f"{argv[0]} was stopped", why=f"the build's timeout of {self._timeout:g} s was over")
+            raise TimedOut(f"{argv[0]} was stopped", why=f"the build's timeout of {self._timeout:g} s was over")
         return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
     def _left(self) -> float | None:

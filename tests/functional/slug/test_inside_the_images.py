@@ -189,8 +189,8 @@ def test_a_pod_that_is_deleted_or_too_slow_ends_its_build(
     assert any(b"started" in line for line in process.stdout)
     process.terminate()
     assert process.wait(timeout=10) == 143
-    late = builder(pylife, *options, "-e", "PILOT_BUILDER_TIMEOUT=1s", "|", "-", stdin=tar(source), code=1)
-    assert "slug.timeout" in late.err and late.raw == b""
+    late = builder(pylife, *options, "-e", "PILOT_BUILDER_TIMEOUT=1s", "|", "-", stdin=tar(source), code=51)
+    assert "build.timeout" in late.err and late.raw == b""
     assert seconds not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from classic import World
 
-from lifecycle.sandbox.errors import ExecFailed
-from lifecycle.slug.direct import DirectRunner, SlugTimedOut
+from lifecycle.sandbox.errors import ExecFailed, TimedOut
+from lifecycle.slug.direct import DirectRunner
 
 NOBODY = (65534, 65534)
 
@@ -61,7 +61,7 @@ def test_missing_program_and_missing_directory_are_told_apart() -> None:
 def test_timeout_stops_the_process_and_what_it_started(tmp_path: Path) -> None:
     runner = DirectRunner(timeout=0.5)
     began = time.monotonic()
-    with pytest.raises(SlugTimedOut, match=r"timeout of 0\.5 s"):
+    with pytest.raises(TimedOut, match=r"timeout of 0\.5 s"):
         run(runner, f"setsid sleep 60 & echo $! >{tmp_path}/pid; sleep 60")
     assert time.monotonic() - began < 20
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
@@ -70,7 +70,7 @@ def test_timeout_stops_the_process_and_what_it_started(tmp_path: Path) -> None:
 def test_timeout_is_for_all_runs_together() -> None:
     runner = DirectRunner(timeout=1)
     assert run(runner, "sleep 0.8")[0] == 0
-    with pytest.raises(SlugTimedOut):
+    with pytest.raises(TimedOut):
         run(runner, "sleep 0.8")
 
 
