@@ -76,13 +76,19 @@ def url_name(url: str) -> str:
 
 
 def fetch_url(
-    url: str, remotes: Remotes, *, checksum: Digest | None = None, headers: Mapping[str, str] | None = None
+    url: str,
+    remotes: Remotes,
+    *,
+    checksum: Digest | None = None,
+    headers: Mapping[str, str] | None = None,
+    shown: str = "",
 ) -> Fetched:
     """The file at an http or https URL as it is now: downloaded, or found unchanged by ETag or Last-Modified.
 
     A ``checksum`` that the cache has needs no request. Credentials (the secrets HTTP_AUTH_HEADER_<host> and
-    HTTP_AUTH_TOKEN_<host>, or user and password in the URL) and ``headers`` go to the URL's own host only. Raises
-    BadUrl, Offline, ChecksumMismatch, DownloadTooLarge, RemoteError.
+    HTTP_AUTH_TOKEN_<host>, or user and password in the URL) and ``headers`` go to the URL's own host only. ``shown`` is
+    what people know it by, where that is not the URL. Raises BadUrl, Offline, ChecksumMismatch, DownloadTooLarge,
+    RemoteError.
     """
     target, authorization = request_target(url, remotes)
     private = {**(headers or {}), **({"authorization": authorization} if authorization else {})}
@@ -94,7 +100,7 @@ def fetch_url(
             os.utime(path)
             modified = note.last_modified if note.digest == checksum else None
             return Fetched(path, checksum, path.stat().st_size, modified, url_name(url), reused=True)
-    shown = shown_url(target)
+    shown = shown or shown_url(target)
     if remotes.offline:
         raise Offline(f"{shown} cannot be fetched", why="the network may not be used")
     with step(remotes.sink, f"fetch/{hashlib.sha256(target.encode()).hexdigest()[:16]}", f"Fetch {shown}") as told:

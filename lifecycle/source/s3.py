@@ -26,7 +26,7 @@ def fetch_s3(address: str, remotes: Remotes) -> Fetched:
     AWS_SESSION_TOKEN, AWS_REGION, S3_ENDPOINT, S3_FORCE_PATH_STYLE); without credentials the request is not signed.
     """
     url = object_url(address, remotes.environment)
-    return fetch_url(url, remotes, headers=signature(url, remotes.environment, time.time()))
+    return fetch_url(url, remotes, headers=signature(url, remotes.environment, time.time()), shown=address)
 
 
 def object_url(address: str, environment: Mapping[str, str]) -> str:

@@ -203,7 +203,7 @@ def test_app_without_procfile_has_its_default_types_uploaded(
 
 def test_keys_that_the_store_does_not_know_fail_clearly(pylife: Pylife, stored: ObjectServer) -> None:
     done = pylife("slug", "build", env=slugbuilder(stored), code=1)
-    assert "/git/home/app%3Agit-1f2e3d4c/tar" in done.err
+    assert "s3://git/home/app:git-1f2e3d4c/tar cannot be fetched" in done.err
     assert "fix:" in done.err
     wrong = {**slugbuilder(stored), "AWS_SECRET_ACCESS_KEY": "wrong"}
     stored.objects["/git/home/app%3Agit-1f2e3d4c/tar"] = stored.objects["/open/source.tgz"]
