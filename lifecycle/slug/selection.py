@@ -115,11 +115,13 @@ def choose(
     wanted: Sequence[str] = (),
     required: str = "",
     known: Collection[str] = (),
+    environment: str = "",
 ) -> Selection:
     """Which buildpacks build the app whose source is in the directory ``app``.
 
     The first that says anything decides: the list ``wanted`` of the user; ``required`` (REQUIRED_BUILDPACKS);
-    BUILDPACK_URL in ``config_vars``; the file .buildpacks; the buildpacks of app.json; else the builder's own order.
+    BUILDPACK_URL in ``config_vars``; the file .buildpacks; the buildpacks of app.json, for ``environment`` (test) where it
+    has some; else the builder's own order.
     Raises BadBuildpackUrl, BadAppJson.
     """
     if wanted:
@@ -136,8 +138,9 @@ def choose(
     if lines:
         listed = [parse_reference(line, known) for line in lines]
         return replace(_selected(listed, ".buildpacks"), trusted=False, warnings=warnings)
-    if (document := read_app_json(app)) is not None and document.buildpacks:
-        listed = [parse_reference(text, known) for text in document.buildpacks]
+    document = read_app_json(app)
+    if document is not None and (found := document.for_environment(environment).buildpacks):
+        listed = [parse_reference(text, known) for text in found]
         return replace(_selected(listed, "app.json"), trusted=False, warnings=warnings)
     return Selection("default", warnings=warnings)
 

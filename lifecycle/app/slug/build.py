@@ -68,7 +68,8 @@ class SlugRequest:
     the slug, ``types`` the file that names its process types.
 
     ``config_vars`` are the app's; ``buildpacks`` are asked for by the user in this order, ``required`` by a platform as
-    in REQUIRED_BUILDPACKS. ``created`` is the time of every file in the slug in seconds, ``max_size`` in bytes.
+    in REQUIRED_BUILDPACKS. ``created`` is the time of every file in the slug in seconds, ``max_size`` in bytes;
+    ``environment`` is one that app.json describes (test).
     """
 
     app: str
@@ -86,6 +87,7 @@ class SlugRequest:
     request_id: str = ""
     max_size: int = SIZE_LIMIT
     created: int = EPOCH
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,12 @@ def _set_up(
     restored = _restore_cache(request, site, journal)
     known = default_buildpacks()
     selection = choose(
-        request.config_vars, context.directory, request.buildpacks, request.required, tuple(item.name for item in known)
+        request.config_vars,
+        context.directory,
+        request.buildpacks,
+        request.required,
+        tuple(item.name for item in known),
+        request.environment,
     )
     for warning in selection.warnings:
         journal.tell(Warned(warning))

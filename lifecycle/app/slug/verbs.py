@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from lifecycle.app.engine import scratch
@@ -60,7 +61,7 @@ def detect(order: SlugOrder, environment: Mapping[str, str], ports: Ports, journ
 def test(order: SlugOrder, environment: Mapping[str, str], ports: Ports, journal: Journal) -> int:
     """Build the app for its tests and run them (bin/test-compile and bin/test); the tests' exit code."""
     with open_site(order, environment, ports) as site, scratch(ports) as work, ExitStack() as held:
-        request, _ = resolve(order, environment, ports)
+        request = replace(resolve(order, environment, ports)[0], environment="test")
         inputs = prepare(request, site, journal, work, held)
         return test_app(inputs, site.root, site.runner, site.paths, site.owner.chown, journal)
 

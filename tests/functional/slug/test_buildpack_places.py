@@ -179,6 +179,10 @@ def test_the_tests_of_an_app_are_run_and_their_code_returned(
     )
     done = pylife("slug", "buildpack", "test", "--app", source, "-b", pack, code=3)
     assert "tests" in done.out and "mode quick" in done.out
+    tests = {"buildpacks": [{"url": "null"}], "scripts": {"test": "echo it works"}}
+    chosen = {"buildpacks": [{"url": "nodejs"}], "environments": {"test": tests}}
+    done = pylife("slug", "buildpack", "test", "--app", app({"app.json": json.dumps(chosen)}))
+    assert "it works" in done.out and "Node" not in done.out
 
 
 def test_default_order_is_asked_and_other_matches_are_named(pylife: Pylife, app: AppMaker) -> None:

@@ -159,6 +159,14 @@ def test_several_lines_are_a_list_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_tests_have_the_buildpacks_that_app_json_gives_them(tmp_path: Path) -> None:
+    app_json = {"buildpacks": [{"url": "python"}], "environments": {"test": {"buildpacks": [{"url": "nodejs"}]}}}
+    (tmp_path / "app.json").write_text(json.dumps(app_json))
+    for environment, name in (("", "python"), ("test", "nodejs"), ("review", "python")):
+        found = choose({}, tmp_path, known=KNOWN, environment=environment)
+        assert ([item.name for item in found.references], found.why) == ([name], "app.json")
+
+
 def test_link_that_leaves_the_app_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("https://h.example/x.git\n")
     (tmp_path / "app").mkdir()
