@@ -2,7 +2,9 @@
 
 Every executable is started by bash, because ``export`` files of earlier buildpacks are sourced before it, and because
 a script without a #! line is a shell script there. Config variables reach it by the env directory alone.
-Source: Heroku, "Buildpack API"; heroku-buildpack-multi for ``export``; herokuish for bin/release's second argument.
+They are run in the buildpack's own directory, as Heroku runs them: some copy their files from where they stand.
+Source: Heroku, "Buildpack API"; heroku-buildpack-multi for ``export`` and for where its members are run; herokuish for
+bin/release's second argument.
 """
 
 from __future__ import annotations
@@ -162,7 +164,8 @@ def detect(buildpack: ClassicBuildpack, around: Surroundings, exports: Sequence[
             first.append(line.strip())
         tail.append(line)
 
-    code = around.run((f"{buildpack.path}/bin/detect", around.paths.build), sourced=exports, on_line=on_line)
+    argv = (f"{buildpack.path}/bin/detect", around.paths.build)
+    code = around.run(argv, sourced=exports, cwd=buildpack.path, on_line=on_line)
     kind = (first[0] if first else "") or buildpack.name
     return Detection(None if code else kind, code, tuple(tail))
 
@@ -188,7 +191,7 @@ def compile(
         around.on_line(stream, line)
 
     argv = (f"{buildpack.path}/bin/{name}", paths.build, paths.cache, paths.env)
-    if code := around.run(argv, sourced=exports, on_line=on_line):
+    if code := around.run(argv, sourced=exports, cwd=buildpack.path, on_line=on_line):
         what = f"The {kind or buildpack.name} app could not be compiled"
         why = f"bin/{name} of the buildpack {buildpack.name} exited with {code}"
         raise CompileFailed(what, why=why, details=last.details, fix=last.fix)
@@ -206,7 +209,7 @@ def release(buildpack: ClassicBuildpack, around: Surroundings, exports: Sequence
         return None
     paths = around.paths
     argv = (f"{buildpack.path}/bin/release", paths.build, paths.cache)
-    code, text = _captured(argv, around, exports)
+    code, text = _captured(buildpack, argv, around, exports)
     if code:
         why = f"bin/release of the buildpack {buildpack.name} exited with {code}"
         raise ReleaseFailed("The process types could not be asked for", why=why, details=text[-2000:] or None)
@@ -218,11 +221,14 @@ def report(buildpack: ClassicBuildpack, around: Surroundings, exports: Sequence[
     if not has(buildpack, "report", around.root):
         return ""
     paths = around.paths
-    code, text = _captured((f"{buildpack.path}/bin/report", paths.build, paths.cache, paths.env), around, exports)
+    argv = (f"{buildpack.path}/bin/report", paths.build, paths.cache, paths.env)
+    code, text = _captured(buildpack, argv, around, exports)
     return "" if code else text
 
 
-def _captured(argv: Sequence[str], around: Surroundings, exports: Sequence[str]) -> tuple[int, str]:
+def _captured(
+    buildpack: ClassicBuildpack, argv: Sequence[str], around: Surroundings, exports: Sequence[str]
+) -> tuple[int, str]:
     """The exit code and standard output of ``argv``, cut off where no sane buildpack gets."""
     lines: list[str] = []
     size = 0
@@ -235,5 +241,5 @@ def _captured(argv: Sequence[str], around: Surroundings, exports: Sequence[str])
             size += len(line) + 1
             lines.append(f"{line}\n")
 
-    code = around.run(argv, sourced=exports, on_line=on_line)
+    code = around.run(argv, sourced=exports, cwd=buildpack.path, on_line=on_line)
     return code, "".join(lines)

@@ -91,6 +91,8 @@ def parse_release(raw: bytes, buildpack: str) -> Release:
     addons = found.get("addons")
     if addons in _NOTHING or addons == {}:
         addons = []
+    if isinstance(addons, str):  # without dashes, as the buildpacks of Java, Scala and Play have always printed it
+        addons = addons.split()
     if not isinstance(addons, list) or not all(isinstance(addon, str) for addon in addons):
         _refuse(raw, buildpack, "addons is no list of names")
     return Release(variables, {type: command.strip() for type, command in processes.items()}, tuple(addons))
@@ -165,9 +167,12 @@ def default_type(commands: Collection[str]) -> str:
 
 
 def render_config_vars(vars: Mapping[str, str]) -> bytes:
-    """The file ``.profile.d/00_config_vars.sh``: each variable has its value unless the environment gives it one."""
+    """The file ``.profile.d/00_config_vars.sh``: each variable has its value unless the environment gives it one.
+
+    ``PATH`` always has it: every image gives one, so a buildpack's would never be the app's.
+    """
     lines = []
     for name, value in sorted(vars.items()):
         quoted = "'" + value.replace("'", "'\\''") + "'"
-        lines.append(f"{name}=${{{name}:-{quoted}}}\nexport {name}\n")
+        lines.append(f"{name}={quoted if name == 'PATH' else f'${{{name}:-{quoted}}}'}\nexport {name}\n")
     return "".join(lines).encode("utf-8", "surrogateescape")

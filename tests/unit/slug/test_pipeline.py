@@ -158,11 +158,29 @@ def test_moments_come_in_the_order_of_the_family(world: World) -> None:
 # -- compile -----------------------------------------------------------------------------------------------------
 
 
-def test_compile_gets_build_cache_and_env_and_works_in_the_build_directory(world: World) -> None:
-    world.buildpack("one", compile='printf "%s\\n" "$#" "$1" "$2" "$3" "$PWD"')
+def test_compile_gets_build_cache_and_env(world: World) -> None:
+    world.buildpack("one", compile='printf "%s\\n" "$#" "$1" "$2" "$3"')
     world.build()
     paths = world.paths
-    assert world.lines == ["3", paths.build, paths.cache, paths.env, paths.build]
+    assert world.lines == ["3", paths.build, paths.cache, paths.env]
+
+
+def test_executables_of_a_buildpack_run_in_its_own_directory_as_nginxs_copies_from_there(world: World) -> None:
+    world.buildpack("first", compile="true")
+    pack = world.buildpack(
+        "second",
+        detect="cat bin/kind",
+        compile='cp bin/helper "$1/helper"',
+        release="cat release.yml",
+        report='[ "$PWD" = "${0%/bin/report}" ] && echo here',
+    )
+    for name, text in (("bin/kind", "Second"), ("bin/helper", "help"), ("release.yml", "config_vars: {A: b}")):
+        Path(pack.path, name).write_text(text)
+    compiled = world.build(mode="multi")
+    assert compiled.used[1][1] == "Second"
+    assert world.app("helper") == "help"
+    assert compiled.types.config_vars == {"A": "b"}
+    assert compiled.reports == ((pack, "here\n"),)
 
 
 def test_environment_is_that_of_the_contract_and_config_variables_are_not_in_it(world: World) -> None:

@@ -97,6 +97,10 @@ def test_variable_of_the_environment_wins_over_a_config_variable(shell: str) -> 
     assert _environment(shell, VARIABLES, own) == {**VARIABLES, **own}
 
 
+def test_path_of_a_buildpack_is_the_apps_although_every_image_has_one() -> None:
+    assert _environment("bash", {"PATH": "bin:/usr/bin"}, {}) == {"PATH": "bin:/usr/bin"}
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.from_regex(r"V_[A-Z]{0,5}", fullmatch=True), st.text(max_size=20), min_size=1, max_size=3))
 def test_any_value_reaches_the_process(variables: dict[str, str]) -> None:
