@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,18 +18,22 @@ from lifecycle.slug.archive import clear, tree_members, unpack, unpack_archive
 from lifecycle.slug.fingerprint import fingerprint
 from lifecycle.slug.moments import CacheChecked
 from lifecycle.slug.transfer import (
+    BadTarget,
     FileTarget,
     ObjectTarget,
     Target,
     UrlTarget,
+    again,
     fetch_slug,
     locate,
     parse_target,
     put_back,
     send,
+    settle,
     staged,
 )
 from lifecycle.source.errors import SourceNotFound
+from lifecycle.source.fetch import shown_url
 from lifecycle.source.remote_errors import RemoteNotFound
 from lifecycle.source.remotes import Remotes
 from lifecycle.store.errors import disk_errors
@@ -45,6 +50,7 @@ CACHE_LABEL = "io.pylife.slug.cache"
 """The label of an image that is a cache; its value is the cache's fingerprint."""
 
 _NOBODY = (0, 0)
+_PUT_FIX = "Give CACHE_SET_URL (or what follows the comma in --cache) as an http(s) URL that takes PUT."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class CacheStore(Protocol):
         ...
 
     def restore(self, directory: Path, *, owner: tuple[int, int] | None = None) -> Restored:
-        """Fill the empty ``directory``; ``owner`` gets the files (None: whoever unpacks).
+        """Make what is kept the content of ``directory``; ``owner`` gets the files (None: whoever unpacks).
 
         Never fails for what is wrong with the cache or its place: then the directory stays empty, and ``why`` says so.
         """
@@ -108,12 +114,13 @@ class ArchiveCache:
         try:
             path = locate(parse_target(self.source), self.remotes)
             with fetch_slug(str(path), self.remotes) as archive:
+                clear(directory)  # a container's may have what an earlier build left
                 unpack_archive(archive, directory, "the cache", owner=owner)
+            return Restored(True, fingerprint=fingerprint(directory), archive=path)
         except (SourceNotFound, RemoteNotFound):
             return Restored(False)
         except PylifeError as error:
             return Restored(False, str(error), archive=path)
-        return Restored(True, fingerprint=fingerprint(directory), archive=path)
 
     @contextmanager
     def replaced(self, directory: Path, old: Restored) -> Iterator[int]:
@@ -123,18 +130,17 @@ class ArchiveCache:
             case FileTarget(path):
                 with disk_errors(path.parent):
                     path.parent.mkdir(parents=True, exist_ok=True)
-                with staged(path) as partial:
-                    yield _write(directory, partial).size
+                with staged(path) as out:
+                    yield _write(directory, out).size
             case target:
                 with disk_errors(self.scratch):
                     self.scratch.mkdir(parents=True, exist_ok=True)
                 sweep(self.scratch)
-                with Partial(self.scratch) as partial:
-                    size = _write(directory, partial).size
-                    with disk_errors(self.scratch):
-                        partial.file.flush()
-                    send(partial.path, target, self.remotes, what="The cache")
-                with put_back(old.archive, target, self.remotes, what="The cache"):
+                with Partial(self.scratch) as out:
+                    size = _write(directory, out).size
+                    send(out.path, target, self.remotes, what="The cache")
+                former = again(old.archive, target, self.remotes, what="The cache")
+                with put_back(former, target, self.remotes.sink, what="The cache"):
                     yield size
 
 
@@ -160,14 +166,15 @@ class ImageCache:
             if CACHE_LABEL not in image.config.labels or len(image.layers) != 1:
                 return Restored(False, f"{self.place} is an image, but none that holds a cache")
             with image.layers[0].uncompressed() as tar:
+                clear(directory)
                 unpack(tar, directory, owner=owner)
+            return Restored(True, fingerprint=fingerprint(directory))
         except (ImageNotFound, NotFound):
             return Restored(False)
         except PylifeError as error:
             clear(directory)
             path: Path | None = getattr(self.place, "path", None)
             return Restored(False, "" if path is not None and not path.exists() else str(error))
-        return Restored(True, fingerprint=fingerprint(directory))
 
     @contextmanager
     def replaced(self, directory: Path, old: Restored) -> Iterator[int]:
@@ -182,12 +189,9 @@ class ImageCache:
             image = with_labels(image, {CACHE_LABEL: fingerprint(directory)})
             before = load_image(self.place, self.ports) if old.found else None
             save(image, self.place, self.ports, self.sink)
-            try:
+            former = None if before is None else partial(save, before, self.place, self.ports, self.sink)
+            with put_back(former, self.place, self.sink, what="The cache"):
                 yield layer.descriptor.size
-            except BaseException:
-                if before is not None:
-                    save(before, self.place, self.ports, self.sink)
-                raise
 
 
 def folder_cache(folder: Path, remotes: Remotes) -> ArchiveCache:
@@ -202,7 +206,14 @@ def object_cache(address: str, remotes: Remotes, scratch: Path) -> ArchiveCache:
 
 
 def url_cache(get_url: str, put_url: str, remotes: Remotes, scratch: Path) -> ArchiveCache:
-    """A cache behind a pair of URLs (CACHE_GET_URL, CACHE_SET_URL), either of them empty where there is none."""
+    """A cache behind a pair of URLs (CACHE_GET_URL, CACHE_SET_URL), either of them empty where there is none.
+
+    Raises BadTarget, BadUrl for one that nothing can be put to: that is to be known before the build.
+    """
+    if put_url and not isinstance(parse_target(put_url), UrlTarget):
+        raise BadTarget(
+            "The cache cannot be sent there", why=f"{shown_url(put_url)} is no http(s) address", fix=_PUT_FIX
+        )
     return ArchiveCache(get_url, UrlTarget(put_url) if put_url else None, remotes, scratch)
 
 
@@ -213,7 +224,7 @@ def kept(cache: CacheStore, directory: Path, restored: Restored) -> Iterator[Cac
     A directory without files does not replace a cache; one that cannot be stored counts as unchanged. Raises what
     ``replaced`` raises.
     """
-    now = fingerprint(directory)
+    now = fingerprint(directory) if directory.is_dir() else ""  # a buildpack may have removed it
     if not now:
         yield CacheChecked("empty")
     elif not cache.writable or (restored.found and now == restored.fingerprint):
@@ -227,4 +238,6 @@ def _write(directory: Path, out: Partial) -> Stored:
     """The archive of a cache: files keep their times, which tools look at, and belong to nobody."""
     with CompressedSink(out) as sink:
         write_tar(tree_members(directory, mtime=None, owner=_NOBODY), sink)
-        return sink.close()
+        stored = sink.close()
+    settle(out)
+    return stored

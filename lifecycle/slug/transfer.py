@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from lifecycle.errors import PylifeError
-from lifecycle.events import Message, Step, step
+from lifecycle.events import Message, Sink, Step, step
 from lifecycle.oci.digest import Digest
 from lifecycle.record import dataclass
 from lifecycle.slug.archive import SlugOutputClosed
@@ -121,13 +122,15 @@ Target = StdoutTarget | FileTarget | UrlTarget | ObjectTarget
 
 
 def parse_target(text: str) -> Target:
-    """The target in ``text``: ``-``, a path or file:// address, an http(s) URL, ``s3://bucket/key``. Raises BadTarget.
+    """The target in ``text``: ``-``, a path or file:// address, an http(s) URL, ``s3://bucket/key``.
 
-    What pods name by BUILDER_STORAGE and a key is ``ObjectTarget(open_storage(environment).address(key))``.
+    What pods name by BUILDER_STORAGE and a key is ``ObjectTarget(open_storage(environment).address(key))``. Raises
+    BadTarget, BadUrl.
     """
     if text == "-":
         return StdoutTarget()
     if is_url(text):
+        request_target(text, Remotes(Path()))  # what cannot be asked is to be known before the work, not after it
         return UrlTarget(text)
     scheme, separator, rest = text.partition("://")
     if scheme == "s3" and separator:
@@ -137,8 +140,15 @@ def parse_target(text: str) -> Target:
         return ObjectTarget(text)
     if separator and scheme != "file":
         raise BadTarget(f"Nothing can be sent to {shown_url(text)}", why=f"{scheme}:// is not a known kind of place")
-    path = Path(unquote(rest.removeprefix("localhost")) if separator else text).expanduser()
-    if not str(text).strip() or path.is_dir():
+    path = Path(unquote(rest.removeprefix("localhost")) if separator else text)
+    try:
+        path = path.expanduser()
+        is_directory = path.is_dir()
+    except RuntimeError as error:  # nobody is called so
+        raise BadTarget(f"{text!r} names no file", why="there is no user of that name") from error
+    except OSError as error:
+        raise of_oserror(error, path) from error
+    if not text.strip() or is_directory:
         raise BadTarget(f"{text!r} names no file", why="it is a directory" if text.strip() else "it is empty")
     return FileTarget(path)
 
@@ -175,6 +185,8 @@ def send(
             noted = {DIGEST_HEADER: str(digest)}
 
             def sign(to: str) -> dict[str, str]:
+                if not _is_same_store(url, to):
+                    return noted
                 signed = signature(to, remotes.environment, time.time(), method="PUT", payload=digest.hex, extra=noted)
                 return {**noted, **signed}
 
@@ -202,10 +214,11 @@ def replaced(
             with disk_errors(file), open(file, "rb") as source:
                 while data := source.read(_CHUNK):
                     partial.write(data)
+            settle(partial)
             yield
         return
     send(file, target, remotes, what=what, stdout=stdout)
-    with put_back(old, target, remotes, what=what):
+    with put_back(again(old, target, remotes, what=what), target, remotes.sink, what=what):
         yield
 
 
@@ -223,26 +236,39 @@ def finality(target: Target) -> int:
 def staged(path: Path) -> Iterator[Partial]:
     """A file to be written that takes the place of ``path`` when the block succeeds; a link stays what it is."""
     with disk_errors(path):
-        path = path.resolve()
-    sweep(path.parent)
+        path = Path(os.path.realpath(path))
+        sweep(path.parent)
     with Partial(path.parent) as partial:
         yield partial
         partial.keep(path)
 
 
+def settle(partial: Partial) -> None:
+    """Have all of it on the disk's books: a disk that is full is known now, not when the file takes its name."""
+    with disk_errors(partial.directory):
+        partial.file.flush()
+
+
 @contextmanager
-def put_back(old: Path | None, target: Target, remotes: Remotes, *, what: str) -> Iterator[None]:
-    """Send ``old`` to the target again if the block fails; when that fails too, a warning says so."""
+def put_back(again: Callable[[], object] | None, place: object, sink: Sink, *, what: str) -> Iterator[None]:
+    """Have ``again`` send what was at ``place`` there once more if the block fails; when that fails too, a warning
+    says so. None where nothing is known of what was there.
+    """
     try:
         yield
     except BaseException:
-        if old is not None:
+        if again is not None:
             try:
-                send(old, target, _hurried(remotes), what=what)
-            except PylifeError as error:
-                text = f"{what} that was at {target} could not be put back, the new one stays there: {error}"
-                remotes.sink.emit(Message(text, "warning"))
+                again()
+            except (PylifeError, OSError) as error:
+                text = f"{what} that was at {place} could not be put back, the new one stays there: {error}"
+                sink.emit(Message(text, "warning"))
         raise
+
+
+def again(old: Path | None, target: Target, remotes: Remotes, *, what: str) -> Callable[[], None] | None:
+    """What ``put_back`` does for a target whose bytes were those of the file ``old``."""
+    return None if old is None else lambda: send(old, target, _hurried(remotes), what=what)
 
 
 def is_current(target: Target, digest: Digest, size: int, remotes: Remotes) -> bool:
@@ -254,8 +280,9 @@ def is_current(target: Target, digest: Digest, size: int, remotes: Remotes) -> b
     match target:
         case FileTarget(path):
             try:
-                with open(path, "rb") as file:
-                    return path.is_file() and Digest.of_stream(file) == digest
+                if path.is_file():  # a pipe would be waited for
+                    with open(path, "rb") as file:
+                        return Digest.of_stream(file) == digest
             except OSError:
                 return False
         case ObjectTarget(address) if not remotes.offline:
@@ -303,13 +330,17 @@ def fetch_slug(place: str, remotes: Remotes, stdin: BinaryIO | None = None) -> I
             raise SourceNotFound("There is no archive on standard input", why="standard input is not open", fix=fix)
         yield stdin
         return
-    path = locate(parse_target(place), remotes)
+    try:
+        target = parse_target(place)
+    except BadTarget as error:  # whose advice is for what is to be sent
+        raise BadTarget(error.what, why=error.why, fix=fix) from error
+    path = locate(target, remotes)
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below; errors of whoever reads are theirs
     except FileNotFoundError as error:
-        raise SourceNotFound(f"There is no archive at {place}", why=error.strerror, fix=fix) from error
+        raise SourceNotFound(f"There is no archive at {target}", why=error.strerror, fix=fix) from error
     except OSError as error:
-        raise SourceUnreadable(f"{place} cannot be read", why=error.strerror, fix=fix) from error
+        raise SourceUnreadable(f"{target} cannot be read", why=error.strerror, fix=fix) from error
     with file:
         yield file
 
@@ -319,6 +350,12 @@ def _hurried(remotes: Remotes) -> Remotes:
     from lifecycle.transport.settings import TransportSettings
 
     return replace(remotes, settings=replace(remotes.settings or TransportSettings(), attempts=2))
+
+
+def _is_same_store(url: str, to: str) -> bool:
+    """Whether what signs for ``url`` may be shown to the host that it redirects to: itself, or another of Amazon's."""
+    hosts = [(urlsplit(each).hostname or "").endswith(".amazonaws.com") for each in (url, to)]
+    return origin_of(url) == origin_of(to) or (all(hosts) and to.startswith("https://"))
 
 
 # -- files and pipes ---------------------------------------------------------------------------------------------

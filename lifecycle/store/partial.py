@@ -113,7 +113,7 @@ def sweep(directory: Path) -> tuple[int, int]:
     """Remove the partial files of ``directory`` whose writers are dead; returns (files, bytes freed)."""
     count = freed = 0
     for path in sorted(directory.glob(f"{PREFIX}*")):
-        with suppress(FileNotFoundError, BlockingIOError), _opened(path, os.O_RDWR) as fd:
+        with suppress(OSError), _opened(path, os.O_RDWR) as fd:  # what is in use, gone or another user's
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             freed += os.fstat(fd).st_size
             os.unlink(path)

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def small_files() -> Iterator[None]:
-    """No file can grow beyond 1 MiB within the block: what a full disk is to a writer."""
+def small_files(size: int = 1 << 20) -> Iterator[None]:
+    """No file can grow beyond ``size`` bytes within the block: what a full disk is to a writer."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import shutil
 import socket
 import tarfile
 import threading
@@ -33,6 +34,8 @@ from lifecycle.slug.cache import (
 )
 from lifecycle.slug.fingerprint import fingerprint
 from lifecycle.slug.moments import CacheChecked
+from lifecycle.slug.transfer import BadTarget
+from lifecycle.source.remote_errors import BadUrl
 from lifecycle.source.remotes import Remotes
 from lifecycle.store import LocalStore
 from lifecycle.store.errors import DiskFull
@@ -177,6 +180,28 @@ def test_a_build_that_fails_afterwards_leaves_the_old_cache(
     assert cache.restore(into()).fingerprint == fingerprint(full)
 
 
+def test_what_lay_in_the_directory_is_no_part_of_the_cache(
+    cache: CacheStore, full: Path, into: Callable[[], Path]
+) -> None:
+    """In a container it may be a volume that an earlier build has filled."""
+    store(cache, full)
+    directory = into()
+    (directory / "left").touch()
+    assert cache.restore(directory).fingerprint == fingerprint(full)
+    assert not (directory / "left").exists()
+
+
+def test_a_build_that_removes_the_directory_does_not_replace_the_cache(
+    cache: CacheStore, full: Path, into: Callable[[], Path]
+) -> None:
+    store(cache, full)
+    directory = into()
+    restored = cache.restore(directory)
+    shutil.rmtree(directory)
+    assert keep(cache, directory, restored) == CacheChecked("empty")
+    assert cache.restore(into()).found
+
+
 # -- trouble -----------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +282,34 @@ def test_a_cache_that_cannot_be_put_back_is_told(
     assert warning.level == "warning"
     assert "The cache that was at" in warning.text and "507" in warning.text and "secret" not in warning.text
     assert cache.restore(into()).fingerprint == fingerprint(directory)
+
+
+def test_an_image_that_cannot_be_put_back_is_told_and_does_not_hide_what_failed(
+    tmp_path: Path, full: Path, into: Callable[[], Path]
+) -> None:
+    told = RecordingSink()
+    folder = tmp_path / "layout"
+    cache = ImageCache(OciPlace(folder, "cache"), Ports(LocalStore(tmp_path / "store")), told)
+    store(cache, full)
+    directory = into()
+    restored = cache.restore(directory)
+    (directory / "new").touch()
+    with pytest.raises(ZeroDivisionError), cache.replaced(directory, restored):
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
+        raise ZeroDivisionError
+    (warning,) = [event for event in told.events if isinstance(event, Message)]
+    assert warning.level == "warning"
+    assert "The cache that was at" in warning.text
+
+
+@pytest.mark.parametrize("put", ["s3://bucket/key", "https://", "nowhere"])
+def test_a_url_that_no_cache_can_be_put_to_is_known_before_the_build(
+    put: str, remotes: Remotes, tmp_path: Path
+) -> None:
+    with pytest.raises((BadTarget, BadUrl)) as caught:
+        url_cache("https://store.example/cache", put, remotes, tmp_path)
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("kind", ["folder", "urls"])

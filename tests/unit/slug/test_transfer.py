@@ -6,6 +6,7 @@ import io
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ from lifecycle.source.remote_errors import BadUrl, Offline, RemoteNotFound
 from lifecycle.source.remotes import Remotes
 from lifecycle.source.s3 import object_url, signature
 from lifecycle.store.errors import DiskFull, NoAccess
+from lifecycle.store.partial import PREFIX
 from lifecycle.transport.settings import TransportSettings
 
 OLD, NEW = b"the old slug", os.urandom(3 << 20)
@@ -105,6 +107,19 @@ def test_what_is_no_target_is_refused(text: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("text", ["https://", "http:///x", "https://store.example:port/x", "https://a host/x"])
+def test_a_url_that_nothing_can_be_sent_to_is_known_before_the_build(text: str) -> None:
+    with pytest.raises(BadUrl):
+        parse_target(text)
+
+
+def test_a_file_of_nobody_and_one_behind_closed_doors_are_no_faults(tmp_path: Path) -> None:
+    with pytest.raises(BadTarget, match="no user of that name"):
+        parse_target("~nobody-is-called-so/slug.tgz")
+    with pytest.raises(NoAccess, match="too long"):
+        parse_target(str(tmp_path / ("x" * 300)))
+
+
 def test_a_url_is_shown_without_its_secrets() -> None:
     assert (
         str(UrlTarget("https://me:pass@store.example:8443/a/b?X-Amz-Signature=abc#x"))
@@ -134,6 +149,18 @@ def test_a_file_is_replaced_and_its_link_stays(slug: Path, remotes: Remotes, tmp
     send(slug, FileTarget(tmp_path / "link.tgz"), remotes)
     assert (tmp_path / "real.tgz").read_bytes() == NEW
     assert (tmp_path / "link.tgz").is_symlink()
+
+
+def test_a_link_that_leads_to_itself_is_replaced(slug: Path, remotes: Remotes, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    send(slug, FileTarget(tmp_path / "loop"), remotes)
+    assert (tmp_path / "loop").read_bytes() == NEW
+
+
+def test_what_another_user_began_in_the_folder_is_not_in_the_way(slug: Path, remotes: Remotes, tmp_path: Path) -> None:
+    (tmp_path / f"{PREFIX}0123").mkdir()  # cannot be opened for writing, as another user's file
+    send(slug, FileTarget(tmp_path / "slug.tgz"), remotes)
+    assert (tmp_path / "slug.tgz").read_bytes() == NEW
 
 
 def test_a_device_is_written_to_and_not_replaced(slug: Path, remotes: Remotes) -> None:
@@ -177,6 +204,16 @@ def test_an_empty_file_is_sent_too(remotes: Remotes, server: ObjectServer, tmp_p
     send(tmp_path / "empty", UrlTarget(server.url("/open/x")), remotes)
     assert server.objects["/open/x"][0] == b""
     assert server.requests[0][2]["content-length"] == "0"
+
+
+def test_what_signs_for_a_store_goes_to_its_own_host_only(slug: Path, remotes: Remotes, server: ObjectServer) -> None:
+    with serve_objects() as other:
+        server.redirects["/bucket/a"] = other.url("/open/b")
+        environment = {**server.environment, "AWS_SESSION_TOKEN": "session"}
+        send(slug, ObjectTarget("s3://bucket/a"), replace(remotes, environment=environment))
+        assert other.objects["/open/b"][0] == NEW
+        assert not {"authorization", "x-amz-security-token"} & set(other.requests[0][2])
+    assert server.requests[0][2]["x-amz-security-token"] == "session"
 
 
 def test_user_and_password_of_a_url_go_to_its_own_host_only(slug: Path, remotes: Remotes, server: ObjectServer) -> None:
@@ -308,6 +345,8 @@ def test_a_file_is_current_by_its_content(slug: Path, remotes: Remotes, tmp_path
     assert not is_current(FileTarget(slug), Digest.of(OLD), len(OLD), remotes)
     assert not is_current(FileTarget(tmp_path / "missing"), Digest.of(NEW), len(NEW), remotes)
     assert not is_current(StdoutTarget(), Digest.of(NEW), len(NEW), remotes)
+    os.mkfifo(tmp_path / "pipe")  # is not waited for
+    assert not is_current(FileTarget(tmp_path / "pipe"), Digest.of(NEW), len(NEW), remotes)
 
 
 @pytest.mark.parametrize(
@@ -375,6 +414,25 @@ def test_what_was_there_is_there_when_something_else_failed(
     assert locate(target, remotes).read_bytes() == OLD
 
 
+@pytest.mark.parametrize("size", [100, 700_000], ids=["in the buffer", "with a rest in the buffer"])
+def test_a_disk_that_is_full_is_known_before_the_others_are_sent(size: int, remotes: Remotes, tmp_path: Path) -> None:
+    (tmp_path / "made").write_bytes(bytes(size))
+    (tmp_path / "there").write_bytes(OLD)
+    new, target = tmp_path / "made", FileTarget(tmp_path / "there")
+    with small_files(size - 1), pytest.raises(DiskFull), replaced(new, target, remotes):
+        pytest.fail("the others were sent")
+    assert (tmp_path / "there").read_bytes() == OLD
+
+
+def test_what_was_there_and_is_gone_here_does_not_hide_what_failed(
+    slug: Path, remotes: Remotes, server: ObjectServer, tmp_path: Path, told: Told
+) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(ZeroDivisionError), replaced(slug, UrlTarget(server.url("/open/x")), remotes, old=gone):
+        raise ZeroDivisionError
+    assert "could not be put back" in told.messages[-1]
+
+
 def test_a_device_is_the_last_to_be_written_to(tmp_path: Path) -> None:
     assert finality(FileTarget(tmp_path / "new")) == 0
     assert finality(FileTarget(Path("/dev/null"))) == finality(StdoutTarget()) == 2
@@ -431,6 +489,12 @@ def test_a_slug_is_got_from_everywhere(slug: Path, remotes: Remotes, server: Obj
 def test_a_slug_that_is_not_there_is_told(place: str, error: type[PylifeError], remotes: Remotes) -> None:
     with pytest.raises(error), fetch_slug(place, remotes):
         pass
+
+
+def test_advice_for_a_slug_that_is_to_be_read_is_about_reading(remotes: Remotes, tmp_path: Path) -> None:
+    with pytest.raises(BadTarget, match="it is a directory") as caught, fetch_slug(str(tmp_path), remotes):
+        pass
+    assert "PUT" not in caught.value.fix
 
 
 def test_a_slug_behind_a_url_that_is_gone_is_told(remotes: Remotes, server: ObjectServer) -> None:
