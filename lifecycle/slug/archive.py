@@ -33,6 +33,7 @@ from lifecycle.archive.tree import Tree
 from lifecycle.errors import PylifeError
 from lifecycle.oci.digest import Digest
 from lifecycle.record import dataclass
+from lifecycle.source.fetch import is_url, shown_url
 from lifecycle.store.errors import of_oserror
 
 SLUG_OWNER = (2000, 2000)
@@ -156,9 +157,10 @@ def read_slug(
     Heroku's slugs, which hold everything below ``app/``, are unpacked without it. ``owner`` is who gets the files;
     None: whoever unpacks. setuid and setgid bits of files are dropped; devices and FIFOs, names that lead out and
     archives that grow without measure are refused; a link may point out, but nothing is written through it. Whatever
-    fails leaves the directory empty. ``name`` is the archive, for people. Raises BadSlug, NoSpace, ExtractFailed,
-    NoAccess.
+    fails leaves the directory empty. ``name`` is the archive, for people; the secrets of an address are not shown.
+    Raises BadSlug, NoSpace, ExtractFailed, NoAccess.
     """
+    name = shown_url(name) if is_url(name) else name
     done = unpack_archive(stream, directory, name, owner=owner, limits=limits)
     try:
         if not os.listdir(directory):

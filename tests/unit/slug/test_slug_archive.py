@@ -309,6 +309,13 @@ def test_an_archive_that_cannot_be_a_slug_is_refused_and_nothing_stays(slug: byt
     assert not (empty.parent / "escape").exists()
 
 
+def test_the_signature_of_an_address_is_not_told(empty: Path) -> None:
+    with pytest.raises(BadSlug, match="is no tar archive") as caught:
+        read_slug(io.BytesIO(b"no tar"), empty, "https://me:pass@store.example/slug.tgz?X-Amz-Signature=5ecre7")
+    assert "https://store.example/slug.tgz" in str(caught.value)
+    assert "5ecre7" not in str(caught.value) and "pass" not in str(caught.value)
+
+
 def test_a_slug_that_does_not_fit_is_told_and_nothing_stays(empty: Path) -> None:
     with small_files(), pytest.raises(ExtractFailed, match="File too large"):
         read_slug(io.BytesIO(BOMB), empty, "the slug", limits=Limits())
