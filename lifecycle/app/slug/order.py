@@ -19,20 +19,24 @@ from lifecycle.app.ports import Ports
 from lifecycle.app.slug.build import SlugBuilt, SlugRequest, build_slug
 from lifecycle.app.slug.inside import has_input
 from lifecycle.app.slug.site import Site, container_paths, container_site, is_inside, sandbox_site
+from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError, UsageError
 from lifecycle.image.places import parse_place
 from lifecycle.phases.inputs import EPOCH, Limits
 from lifecycle.record import dataclass
 from lifecycle.slug.archive import SIZE_LIMIT, parse_size
 from lifecycle.slug.cache import CacheStore, ImageCache, folder_cache, object_cache, url_cache
-from lifecycle.slug.environment import config_vars
+from lifecycle.slug.environment import config_vars, read_env_dir
 from lifecycle.slug.moments import Journal
-from lifecycle.slug.storage import Storage, open_storage
-from lifecycle.slug.transfer import ObjectTarget, Target, parse_target
+from lifecycle.slug.storage import CREDENTIALS, Storage, open_storage
+from lifecycle.slug.transfer import ObjectTarget, Target, UrlTarget, parse_target
+from lifecycle.source.fetch import is_url, shown_url
 from lifecycle.source.remotes import Remotes
 
 _CONTRACT = ("TAR_PATH", "PUT_PATH", "SOURCE_GET_URL", "SLUG_SET_URL", "CACHE_GET_URL", "CACHE_SET_URL")
 _DURATION = re.compile(r"(\d+(?:\.\d*)?)(ms|h|m|s)")
+_COMMA = re.compile(r",(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+"""Between two URLs; one within a URL is a part of it."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -91,6 +95,11 @@ def carry_out(
     ``open_journal`` gets the name of the log profile and whether standard output belongs to the slug. Raises
     UsageError when nothing says where the slug shall go.
     """
+    if not order.outputs and not any(environment.get(name) for name in ("SLUG_SET_URL", "PUT_PATH")):
+        why = "neither --output nor SLUG_SET_URL or PUT_PATH is given"
+        raise UsageError(
+            "Nothing says where the slug shall go", why=why, fix="Name a file with -o slug.tgz, a URL, or -."
+        )
     with open_site(order, environment, ports) as site:
         request, log = resolve(order, environment, ports)
         return build_slug(request, site, ports, open_journal(log, order.on_stdout))
@@ -99,7 +108,7 @@ def carry_out(
 def open_site(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> AbstractContextManager[Site]:
     """This container where it is a slugbuilder's, else a root of the slugbuilder image."""
     if is_inside(environment):
-        return container_site(environment, order.limits(environment))
+        return container_site(environment, order.limits(environment), cached=order.cache != "off")
     return sandbox_site(order.builder, order.limits(environment), ports)
 
 
@@ -108,11 +117,12 @@ def resolve(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> t
     inside = is_inside(environment)
     contract = is_ordered(environment)
     remotes = ports.remotes()
-    storage = None
-    if any(environment.get(name) for name in ("TAR_PATH", "PUT_PATH")):
-        storage = open_storage(environment)
+    storage = _storage(environment)
+    if storage is not None:
         remotes = replace(remotes, environment={**remotes.environment, **storage.environment})
     own = config_vars(environment) if contract or inside else {}
+    if inside:  # where the family mounts them
+        own = {**read_env_dir(BuildRoot(Path("/")), container_paths(environment).env), **own}
     if url := environment.get("BUILDPACK_URL"):
         own["BUILDPACK_URL"] = url
     app = order.app or _app(environment, storage, inside)
@@ -135,6 +145,20 @@ def resolve(order: SlugOrder, environment: Mapping[str, str], ports: Ports) -> t
         created=_created(environment),
     )
     return request, order.log or environment.get("PYLIFE_SLUG_LOG") or _log(environment, inside)
+
+
+def _storage(environment: Mapping[str, str]) -> Storage | None:
+    """The store in which TAR_PATH and PUT_PATH are keys. Raises BadStorage.
+
+    BlueKing's platform gives its builders both URLs and keys: where each key has a URL that says the same, and nothing
+    describes a store, the keys are for another program.
+    """
+    keys = {"TAR_PATH": "SOURCE_GET_URL", "PUT_PATH": "SLUG_SET_URL"}
+    given = [url for key, url in keys.items() if environment.get(key)]
+    described = any(environment.get(name) for name in ("BUILDER_STORAGE", "SLUG_BUCKET")) or CREDENTIALS.is_dir()
+    if not given or (not described and all(environment.get(url) for url in given)):
+        return None
+    return open_storage(environment)
 
 
 def _log(environment: Mapping[str, str], inside: bool) -> str:
@@ -162,8 +186,10 @@ def _app(environment: Mapping[str, str], storage: Storage | None, inside: bool) 
 
 
 def _shown(app: str) -> str:
-    """The place as people may see it: an address's query may be a signature."""
-    return str(parse_target(app)) if app.startswith(("http://", "https://")) else app
+    """The place as people may see it: of an address neither the query, which may be a signature, nor a password."""
+    if is_url(app):
+        return str(UrlTarget(app))
+    return shown_url(app) if "://" in app else app
 
 
 def _targets(environment: Mapping[str, str], storage: Storage | None) -> tuple[Target, ...]:
@@ -189,7 +215,7 @@ def _cache(
     app: str,
 ) -> CacheStore | None:
     """Where the cache is: as the command line says, as the environment says, else a folder of the app's own."""
-    scratch = ports.home / "scratch"
+    scratch = _sending(ports)
     if order.cache == "off":
         return None
     if order.cache:
@@ -202,26 +228,32 @@ def _cache(
         return object_cache(storage.address(f"{key}/cache.tgz"), remotes, scratch) if key else None
     if is_inside(environment):
         return None  # the directory itself is what stays there: a volume
-    name = hashlib.sha256(os.path.abspath(app).encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(os.path.abspath(app))).hexdigest()[:16]
     return folder_cache(ports.caches / f"slug-{name}", remotes)
 
 
 def parse_cache(text: str, remotes: Remotes, ports: Ports) -> CacheStore:
     """The cache that --cache names: a folder, ``GET,PUT`` URLs, ``s3://…``, or an image's place (``oci:``, …)."""
-    scratch = ports.home / "scratch"
-    if text.startswith(("http://", "https://")):
-        get_url, _, put_url = text.partition(",")
-        return url_cache(get_url, put_url or get_url, remotes, scratch)
+    scratch = _sending(ports)
+    if is_url(text):
+        get_url, *others = _COMMA.split(text, maxsplit=1)
+        return url_cache(get_url, others[0] if others else get_url, remotes, scratch)
     if text.startswith("s3://"):
         return object_cache(text, remotes, scratch)
     if text.startswith(("oci:", "docker://")):
-        return ImageCache(parse_place(text), ports.images())
+        return ImageCache(parse_place(text), ports.images(), ports.sink)
     return folder_cache(Path(text), remotes)
+
+
+def _sending(ports: Ports) -> Path:
+    """Where archives of caches are made: not among the throw-away directories, of which every build that begins removes
+    what nobody has locked."""
+    return ports.home / "remotes" / "sending"
 
 
 def _created(environment: Mapping[str, str]) -> int:
     text = environment.get("SOURCE_DATE_EPOCH", "")
-    if text and not text.isdigit():
+    if text and not (text.isascii() and text.isdigit()):
         raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds", fix="Give a number, or unset it.")
     return int(text) if text else EPOCH
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lifecycle.app.engine import open_engine, unpack
@@ -84,21 +85,35 @@ def sandbox_site(name: str | None, limits: Limits, ports: Ports) -> Iterator[Sit
 
 
 @contextmanager
-def container_site(environment: Mapping[str, str], limits: Limits) -> Iterator[Site]:
+def container_site(environment: Mapping[str, str], limits: Limits, *, cached: bool = True) -> Iterator[Site]:
     """This container itself, as the images of the family use theirs. ``environment`` may move the paths.
 
-    What an earlier build left in the place of the build is removed first; the cache and the app stay.
+    What an earlier build left in the place of the build is removed first; the cache and the app stay. ``cached`` False
+    gives the build an empty cache of its own beside them.
     """
     inside, paths = BuildRoot(Path("/")), container_paths(environment)
+    fresh = [paths.build, chosen_path(paths)]
+    if not cached:
+        paths = replace(paths, cache=f"{paths.buildpacks}/.no-cache")
+        fresh.append(paths.cache)
     owner = _owner(inside)
     runner = DirectRunner(owner.chown, limits.timeout)
     try:
-        for place in filter(os.path.isdir, (paths.build, chosen_path(paths))):
+        for place in (*fresh, paths.cache, paths.env):
+            _refuse_planted(place)
+        for place in filter(os.path.isdir, fresh):
             empty_directory(place)
         _make(paths, inside, owner)
     except (BadFile, OSError) as error:
         raise NotWritable("This container is no place to build in", why=str(error)) from error
     yield Site(inside, runner, paths, owner, process_variables(environment))
+
+
+def _refuse_planted(place: str) -> None:
+    """Remove a link that another user than this one put where a directory of the build is to be: behind it this process
+    would empty and fill what that user may not touch."""
+    if os.path.islink(place) and os.lstat(place).st_uid not in (0, os.geteuid()):
+        os.unlink(place)
 
 
 def chosen_path(paths: Paths) -> str:
