@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from lifecycle.app.engine import scratch
@@ -17,7 +17,7 @@ from lifecycle.errors import PylifeError
 from lifecycle.oci import Digest
 from lifecycle.phases.inputs import EPOCH
 from lifecycle.record import dataclass
-from lifecycle.slug.archive import SIZE_LIMIT, SIZE_WARNING, Slug, write_slug
+from lifecycle.slug.archive import SIZE_LIMIT, SIZE_WARNING, Slug, clear, write_slug
 from lifecycle.slug.buildpack import ClassicBuildpack
 from lifecycle.slug.cache import CacheStore, Restored, kept
 from lifecycle.slug.environment import with_ssh_key
@@ -60,6 +60,8 @@ from lifecycle.source.context import Context, open_context
 from lifecycle.source.directory import copy_directory
 from lifecycle.source.errors import BadArchive
 from lifecycle.source.remotes import Remotes
+
+_UNBOUND = frozenset({"GIT_TOKEN", "GIT_USERNAME", "GIT_PASSWORD", "GIT_AUTH_TOKEN", "GIT_AUTH_HEADER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,9 @@ def _copy_source(context: Context, site: Site, journal: Journal) -> None:
 def _restore_cache(request: SlugRequest, site: Site, journal: Journal) -> Restored:
     journal.tell(RestoringCache())
     restored = Restored(False)
-    if request.cache is not None and not request.clear_cache:
+    if request.clear_cache:
+        clear(site.host(site.paths.cache))  # a container's may be a volume
+    elif request.cache is not None:
         restored = request.cache.restore(site.host(site.paths.cache), owner=site.owner.chown)
     journal.tell(CacheRestored(restored.found, restored.why))
     return restored
@@ -214,7 +218,8 @@ def _bring(
 ) -> tuple[ClassicBuildpack, ...]:
     """The buildpacks at their places in the root, in order."""
     placed = [] if selection.references else _installed(site)
-    remotes = with_ssh_key(request.remotes, request.config_vars, work / "ssh")
+    remotes = request.remotes if selection.trusted else for_strangers(request.remotes)
+    remotes = with_ssh_key(remotes, request.config_vars, work / "ssh")
     local = selection.trusted or site.engine is None  # a container has no files that its app may not see
     for number, reference in enumerate(selection.references or default_buildpacks()):
         last = not selection.references and reference.name == LAST_RESORT
@@ -229,6 +234,17 @@ def _bring(
         copy_directory(place, site.host(inside), owner=site.owner.chown)
         placed.append(ClassicBuildpack(reference.name, inside, str(reference), reference.version, last))
     return tuple(placed)
+
+
+def for_strangers(remotes: Remotes) -> Remotes:
+    """``remotes`` for addresses that the app's own files name, which may be anybody's: without the credentials that are
+    bound to no host."""
+    environment = {name: value for name, value in remotes.environment.items() if name not in _UNBOUND}
+
+    def bound(name: str) -> bytes | None:
+        return None if name in _UNBOUND else remotes.secrets(name)
+
+    return replace(remotes, environment=environment, secrets=bound)
 
 
 def _installed(site: Site) -> list[ClassicBuildpack]:
@@ -265,6 +281,7 @@ def _hand_over(
     the last: the others can be taken back.
     """
     waiting = []
+    stdout = sys.stdout.buffer if sys.stdout is not None else None
     for target in request.targets:
         if is_current(target, slug.digest, slug.size, request.remotes):
             journal.tell(SlugUnchanged(str(target), str(slug.digest)))
@@ -276,9 +293,7 @@ def _hand_over(
         def place(*finalities: int) -> None:
             for target in sorted(waiting, key=finality):
                 if finality(target) in finalities:
-                    placing.enter_context(
-                        replaced(work / "slug.tgz", target, request.remotes, stdout=sys.stdout.buffer)
-                    )
+                    placing.enter_context(replaced(work / "slug.tgz", target, request.remotes, stdout=stdout))
 
         place(0)
         cache = placing.enter_context(_kept_cache(request, site, restored, journal))
@@ -322,7 +337,7 @@ def _told(telling: _Telling) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        why = str(error) if isinstance(error, PylifeError) else "it was interrupted"
+        why = str(error) if isinstance(error, Exception) else "it was interrupted"
         telling.tell(Ended(False, telling.seconds, why, telling.at))
         raise
     telling.tell(Ended(True, telling.seconds))
