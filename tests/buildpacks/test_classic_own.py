@@ -17,6 +17,12 @@ from pylife_sdk.tree import tree_digest
 from workbench import BUILDPACKS, Ran, make_wheel, outer_env
 
 from lifecycle.app.slug.defaults import ORDER, place_default
+from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.slug.buildpack import ClassicBuildpack, Surroundings
+from lifecycle.slug.direct import DirectRunner
+from lifecycle.slug.hooks import Hooks
+from lifecycle.slug.moments import HookStarted, Moment
+from lifecycle.slug.paths import Paths
 
 START = 'cd "$HOME"; for file in .profile.d/*.sh; do . "$file"; done; eval "$0"'
 
@@ -86,6 +92,17 @@ class Slug:
         done = subprocess.run(["bash", "-c", START, line], env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+
+class Told:
+    """The hooks that a slug build started."""
+
+    def __init__(self) -> None:
+        self.hooks: list[str] = []
+
+    def tell(self, moment: Moment) -> None:
+        if isinstance(moment, HookStarted):
+            self.hooks.append(moment.hook)
 
 
 @pytest.fixture
@@ -216,6 +233,34 @@ def test_the_home_is_readable_and_what_is_left_in_it_is_not_in_the_slug(built: S
     assert sorted(os.listdir(built.app)) == [".heroku", ".netrc"]
 
 
+def test_the_home_is_at_the_same_path_in_every_build(built: Slug) -> None:
+    """Compilers and bundlers write it down, and the same source is to give the same slug."""
+    hook = 'pwd > "$HOME/left"; echo "$HOME" > home.txt; ls -A "$HOME" > in-home.txt\n'
+    seen = []
+    for _ in range(2):
+        built.write({"bin/post_compile": hook}).compile()
+        seen.append(((built.build / "home.txt").read_text(), (built.build / "in-home.txt").read_text()))
+        assert not Path(seen[-1][0].strip()).exists()
+        built.again().write({"requirements.txt": "parrot==1.0\n", "app.py": "import parrot\n"})
+    assert seen[0] == seen[1] and seen[0][1] == "left\n"
+
+
+@pytest.mark.parametrize(("name", "run"), [("python", []), ("nodejs", ["pre-compile", "post-compile"])])
+def test_a_hook_of_the_app_runs_once(slug: Slug, name: str, run: list[str]) -> None:
+    """Python's buildpack runs these two itself, as Heroku's does; a slug build is to leave them to it."""
+    slug.write({"bin/pre_compile": "#!/bin/sh\n", "bin/post_compile": "#!/bin/sh\n"})
+    for hook in (slug.build / "bin").iterdir():
+        hook.chmod(0o755)
+    place_default(name, slug.root / name)
+    paths = Paths(build=str(slug.build), cache=str(slug.root / "cache"), env=str(slug.root / "env"))
+    around = Surroundings(BuildRoot(Path("/")), DirectRunner(), paths, {"PATH": "/usr/bin:/bin"}, lambda *_: None)
+    told = Told()
+    hooks = Hooks(around, [ClassicBuildpack(name, str(slug.root / name))], {}, told)
+    hooks.run("pre-compile")
+    hooks.run("post-compile")
+    assert told.hooks == run
+
+
 def test_programs_known_by_the_old_path_are_found_during_the_build(built: Slug) -> None:
     ran = built.write({"bin/post_compile": f"cat {built.build}/tools/word\n", "tools/word": "found"}).compile()
     assert "found" in ran.out
@@ -258,6 +303,13 @@ def test_a_folder_of_its_own_in_the_source_is_refused(slug: Slug) -> None:
     assert ran.code == 1 and ran.failure == "classic.built-already"
     assert "git rm -r --cached .heroku/python" in ran.err and "bin" in ran.err
     assert sorted(os.listdir(slug.build)) == [".heroku", "requirements.txt"]
+
+
+@pytest.mark.parametrize("name", [".heroku", ".heroku/python"])
+def test_a_file_where_its_folder_is_to_be_is_refused(slug: Slug, name: str) -> None:
+    ran = slug.write({"requirements.txt": "", name: "text"}).run("python", "compile")
+    assert ran.code == 1 and ran.failure == "classic.built-already"
+    assert f"The app has {name} already" in ran.err and f"git rm -r --cached {name}" in ran.err
 
 
 def test_release_before_compile_has_no_types(slug: Slug) -> None:

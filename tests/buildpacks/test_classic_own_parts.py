@@ -113,6 +113,25 @@ def test_a_cache_keeps_what_only_builds_see_and_drops_layers_that_left_the_slug(
     assert build("b:launch+cache") == ["slug/b", "slug/b.toml"]
 
 
+def test_a_build_layer_that_was_begun_anew_and_not_finished_is_not_given_back(tmp_path: Path) -> None:
+    """A new directory often gets the number of the one that was just removed: it is another one nevertheless."""
+    layers, cache = tmp_path / "layers", tmp_path / "cache"
+    for name in ("kept", "begun"):
+        (cache / "build" / name).mkdir(parents=True)
+        (cache / "build" / name / "file").write_text(name)
+        (cache / "build" / f"{name}.toml").write_text("[metadata.key]\nis = 'this'\n")
+    for end in ("give_back", "store"):
+        kept = Kept(str(cache), str(layers))
+        kept.restore()
+        if (layers / "begun").exists():
+            shutil.rmtree(layers / "begun")
+            (layers / "begun").mkdir()
+        getattr(kept, end)()
+        assert sorted(path.name for path in (cache / "build").iterdir()) == ["kept", "kept.toml"], end
+        assert (cache / "build/kept/file").read_text() == "kept"
+        shutil.rmtree(layers)
+
+
 def test_release_is_yaml_whatever_a_command_holds() -> None:
     types = {"web": "exec 'a: b' \"c\" # d\n- e", "größe": "täglich"}
     assert yaml.safe_load(render_release(types)) == {"default_process_types": types}
@@ -137,10 +156,10 @@ def test_what_other_buildpacks_made_outlives_java_replacing_sources(tmp_path: Pa
 
 
 def test_two_languages_live_in_one_slug(slug: Slug) -> None:
-    """Node first, whose programs Python's hook uses; each starts in the slug."""
+    """Node first, whose programs Python's hook uses, also those that only builds see; each starts in the slug."""
     package = '{"name": "x", "engines": {"node": "24"}, "scripts": {"start": "node server.js"}}'
     slug.write({"package.json": package, "server.js": "console.log('node', process.version)\n"})
-    slug.write({"requirements.txt": "", "bin/post_compile": "node -p '6 * 7'\n"})
+    slug.write({"requirements.txt": "", "bin/post_compile": "node -p '6 * 7' && npm --version\n"})
     slug.compile("nodejs")
     export = slug.root / "nodejs" / "export"
     script = f'. {export}; exec {slug.root}/python/bin/compile "$@"'

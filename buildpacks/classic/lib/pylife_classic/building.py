@@ -56,11 +56,16 @@ def release_file(app: str, kind: Kind) -> str:
 
 def _refuse_what_is_there(kind: Kind, build_dir: str) -> None:
     folder = os.path.join(FOLDER, kind.main)
-    if os.path.lexists(os.path.join(build_dir, folder)):
+    path = os.path.join(build_dir, folder)
+    top = os.path.dirname(path)
+    if os.path.lexists(top) and not os.path.isdir(top):
+        folder, path = FOLDER, top
+    if os.path.lexists(path):
+        there = sorted(os.listdir(path))[:10] if os.path.isdir(path) else ["it is no folder"]
         raise Failure(
             "classic.built-already",
-            f"The app has a folder {folder} already, in which this buildpack puts what it makes.",
-            found=", ".join(sorted(os.listdir(os.path.join(build_dir, folder)))[:10]) or "it is empty",
+            f"The app has {folder} already, in which this buildpack puts what it makes.",
+            found=", ".join(there) or "it is empty",
             fix=f"When the folder is committed, remove it:\ngit rm -r --cached {folder}\n"
             f"When the {kind.name} buildpack is in the list of buildpacks twice, name it once.",
         )

@@ -25,11 +25,12 @@ _BESIDE = (".toml", ".sbom.cdx.json", ".sbom.spdx.json")
 class Kept:
     """The cache of one CNB buildpack in ``folder``, for layers in ``layers``."""
 
-    __slots__ = ("_folder", "_inodes", "_layers", "places")
+    __slots__ = ("_folder", "_layers", "_moved", "places")
 
     def __init__(self, folder: str, layers: str) -> None:
         self._folder, self._layers = folder, layers
-        self._inodes: dict[str, int] = {}
+        # A descriptor of each directory that was moved: as long as it is open, no new directory gets that inode.
+        self._moved: dict[str, int] = {}
         self.places: dict[str, str] = {}
         """After ``store``: the path of each layer that was moved, and its new one."""
 
@@ -48,20 +49,20 @@ class Kept:
                     _copy(stored, target)
                 else:
                     shutil.move(stored, target)
-                    self._inodes[name] = os.stat(target).st_ino
+                    self._moved[name] = os.open(target, os.O_PATH | os.O_DIRECTORY)
                 for suffix in _BESIDE:
                     if os.path.exists(stored + suffix):
                         shutil.copyfile(stored + suffix, target + suffix)
 
     def give_back(self) -> None:
         """After a build that failed: what was moved goes back, unless it was begun anew and not finished."""
-        for name, inode in self._inodes.items():
+        for name in self._moved:
             path = os.path.join(self._layers, name)
-            untouched = os.path.isdir(path) and os.stat(path).st_ino == inode
-            if untouched or (os.path.isdir(path) and _types(path)):
+            if self._is_untouched(name) or (os.path.isdir(path) and _types(path)):
                 self._store_moved(name)
             else:
                 self._forget(_BUILD, name)
+        self._close()
 
     def store(self) -> list[str]:
         """After a build: puts into the cache what its buildpack wants kept, and returns the names of the slug's layers.
@@ -76,7 +77,7 @@ class Kept:
             group = _SLUG if types.get("launch") else _BUILD
             if types.get("launch"):
                 staying.append(name)
-            if types.get("cache") or (not types and name in self._inodes):
+            if types.get("cache") or (not types and self._is_untouched(name)):
                 wanted[group].add(name)
                 if group == _SLUG:
                     self._store_copied(name)
@@ -88,7 +89,20 @@ class Kept:
             for each in os.listdir(folder) if os.path.isdir(folder) else []:
                 if each not in staying_files:
                     remove(os.path.join(folder, each))
+        self._close()
         return staying
+
+    def _is_untouched(self, name: str) -> bool:
+        """Whether a layer that was moved is still the very directory that it was, and not one that was begun anew."""
+        path = os.path.join(self._layers, name)
+        return (
+            name in self._moved and os.path.isdir(path) and os.path.samestat(os.stat(path), os.fstat(self._moved[name]))
+        )
+
+    def _close(self) -> None:
+        for descriptor in self._moved.values():
+            os.close(descriptor)
+        self._moved.clear()
 
     def _store_copied(self, name: str) -> None:
         path, stored = os.path.join(self._layers, name), os.path.join(self._folder, _SLUG, name)

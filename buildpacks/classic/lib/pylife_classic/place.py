@@ -32,7 +32,7 @@ def moved(build_dir: str, place: str) -> Iterator[str]:
     The home has what was in ``place``. Afterwards all is back where it was, but for what programs left in the home,
     which is removed with it.
     """
-    with tempfile.TemporaryDirectory(prefix="pylife-home-", ignore_cleanup_errors=True) as home:
+    with _home_beside(build_dir) as home:
         if os.path.realpath(build_dir) == place:
             yield home
             return
@@ -56,6 +56,22 @@ def moved(build_dir: str, place: str) -> Iterator[str]:
                 shutil.move(os.path.join(place, name), os.path.join(build_dir, name))
             for name in aside:
                 shutil.move(os.path.join(home, name), os.path.join(place, name))
+
+
+@contextmanager
+def _home_beside(build_dir: str) -> Iterator[str]:
+    """A new home directory, at the same path in every build: compilers and bundlers write down where it is, and the
+    same source is to give the same bytes. Elsewhere where none can be made beside the app."""
+    home = f"{build_dir}.home"
+    shutil.rmtree(home, ignore_errors=True)  # of a build that was killed
+    try:
+        os.mkdir(home, 0o700)
+    except OSError:
+        home = tempfile.mkdtemp(prefix="pylife-home-")
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def link_for_later(build_dir: str, place: str, names: list[str]) -> None:
