@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,8 +112,7 @@ def write_env_dir(
 ) -> None:
     """Make ``inside`` an env directory of exactly ``variables``: a file for each, its bytes the value.
 
-    Files are for ``owner`` (uid, gid) alone. What is there and right stays, so that a mounted directory that cannot be
-    written serves. Raises BadConfigVariable.
+    Files are for ``owner`` (uid, gid) alone. What is there and right stays. Raises BadConfigVariable.
     """
     for name, value in variables.items():
         if name in ("", ".", "..") or re.search(r"[/\0=]", name) or name.startswith("."):
@@ -125,6 +127,27 @@ def write_env_dir(
         place, data = f"{inside}/{name}", os.fsencode(value)
         if not root.is_file(place) or root.read(place) != data:
             root.write(place, data, mode=0o600, owner=owner)
+
+
+@contextmanager
+def env_dir(
+    root: BuildRoot, inside: str, variables: Mapping[str, str], owner: tuple[int, int] | None = None
+) -> Iterator[str]:
+    """Where the env directory of exactly ``variables`` is: ``inside``, or one beside it, gone with the block, where
+    that is mounted to be read only.
+
+    Source: deis slugbuilder, builder/build.sh (secret_dir, env_root); deis/builder, slugbuilderPod.
+    """
+    if os.access(root.host(inside), os.W_OK | os.X_OK):
+        write_env_dir(root, inside, variables, owner)
+        yield inside
+        return
+    other = f"{inside}.{secrets.token_hex(4)}"
+    try:
+        write_env_dir(root, other, variables, owner)
+        yield other
+    finally:
+        shutil.rmtree(root.host(other, follow=False), ignore_errors=True)
 
 
 def read_env_dir(root: BuildRoot, inside: str) -> dict[str, str]:

@@ -55,6 +55,7 @@ def _start(argv: Sequence[str]) -> NoReturn:
     """In the child: a process group of its own, which a terminal sends its Ctrl-C to, then the program."""
     try:
         os.setpgid(0, 0)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # which a background group gets for asking
         with contextlib.suppress(OSError):  # no terminal
             os.tcsetpgrp(0, os.getpid())
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them

@@ -35,10 +35,10 @@ from lifecycle.slug.buildpack import (
 from lifecycle.slug.detection import Choice, detect_all, insist
 from lifecycle.slug.dialects import Dialect
 from lifecycle.slug.environment import (
+    env_dir,
     parse_dotenv,
     ssh_command,
     ssh_key,
-    write_env_dir,
 )
 from lifecycle.slug.files import read_app_file
 from lifecycle.slug.hooks import Hooks
@@ -55,7 +55,7 @@ from lifecycle.slug.moments import (
     Warned,
 )
 from lifecycle.slug.paths import Paths
-from lifecycle.slug.place import make_inside, move_app
+from lifecycle.slug.place import check_writable, make_inside, move_app
 from lifecycle.slug.procfile import Procfile, parse_procfile
 from lifecycle.slug.release import Release, Types, merge, parse_release, render_config_vars, render_release
 from lifecycle.slug.selection import Mode
@@ -159,12 +159,12 @@ class Build:
 
         for place in (paths.build, paths.app, paths.cache, paths.env):
             root.make_dirs(place, owner=owner)
-        write_env_dir(root, paths.env, inputs.config_vars, owner)
+        check_writable(root, paths.app)
         for buildpack in inputs.buildpacks:
             make_executable(buildpack, root)
         variables = _variables(inputs, root, paths, journal)
-        with _key(inputs, root, paths, owner) as ssh:
-            around = Surroundings(root, runner, paths, {**variables, **ssh}, on_line)
+        with env_dir(root, paths.env, inputs.config_vars, owner) as env, _key(inputs, root, paths, owner) as ssh:
+            around = Surroundings(root, runner, replace(paths, env=env), {**variables, **ssh}, on_line)
             yield cls(inputs, around, owner, journal)
 
     def compile(self, *, for_tests: bool = False) -> tuple[tuple[ClassicBuildpack, str], ...]:
@@ -287,7 +287,7 @@ def test_app(
         sourced = [path for path in profiles if path.endswith(".sh") and root.is_file(path)]
         sourced += [path for path in (f"{paths.app}/.profile",) if root.is_file(path)]
         commands = [(bash(root), "-c", document.scripts["test-setup"])] if "test-setup" in document.scripts else []
-        commands.append(own or (f"{last.path}/bin/test", paths.app, paths.env))
+        commands.append(own or (f"{last.path}/bin/test", paths.app, build.around.paths.env))
         for command in commands:
             code = build.around.run(command, sourced=sourced, cwd=paths.app, variables=config_vars)
             if code:

@@ -30,6 +30,8 @@ _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _SCHEMES = ("http", "https", "git", "ssh", "file")
 _REQUIRED_KINDS: Mapping[str, Kind] = {"tar": "archive", "tgz": "archive", "git": "git"}
 _EMBEDDED = ("oci-embedded", "oci-image", "oci-file")
+_NOTHING = '""'
+"""How BlueKing's platform writes a field of REQUIRED_BUILDPACKS that it has no value for."""
 
 
 class BadBuildpackUrl(PylifeError):
@@ -155,8 +157,8 @@ def parse_required(text: str, known: Collection[str] = ()) -> tuple[list[Buildpa
         if len(fields) != 4:
             warnings.append(f"REQUIRED_BUILDPACKS: {_shown(item)!r} is left out: it is not TYPE NAME URL VERSION.")
             continue
-        kind, name, url, version = fields
-        if (kind in _EMBEDDED or url == "-") and (named := _known(name, known)):
+        kind, name, url, version = ("" if text == _NOTHING else text for text in fields)
+        if (kind in _EMBEDDED or url in ("", "-")) and (named := _known(name, known)):
             found.append(BuildpackReference("", name=named, version=version, kind="named"))
             continue
         if kind not in _REQUIRED_KINDS:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 from typing import cast
 
+from lifecycle.app.engine import scratch
 from lifecycle.app.ports import Ports
 from lifecycle.app.run import User, resolve_user
 from lifecycle.app.slug.site import INSIDE, container_paths, is_inside
@@ -21,12 +24,19 @@ from lifecycle.errors import PylifeError
 from lifecycle.slug import first
 from lifecycle.slug.archive import read_slug
 from lifecycle.slug.environment import read_env_dir
+from lifecycle.slug.place import check_writable, empty_directory, is_filled, move_around, shown_place, volumes_in
 from lifecycle.slug.start import Start, plan_start
+from lifecycle.slug.storage import open_storage
 from lifecycle.slug.transfer import fetch_slug
+from lifecycle.source.remotes import Remotes
+from lifecycle.store.errors import disk_errors
 
 ROOT = BuildRoot(Path("/"))
 _SLUG_URLS = ("SLUG_GET_URL", "SLUG_URL")
 """BlueKing's platform sets both: the first can be fetched as it is, the second is then the key of an object."""
+_ADDRESS = (
+    "Set SLUG_GET_URL to an address, a signed one for example, or describe the store: BUILDER_STORAGE, SLUG_BUCKET."
+)
 _OURS = (INSIDE, "PYLIFE_HOME")
 """What the images' programs set for themselves: no variable of the app's."""
 
@@ -68,27 +78,52 @@ def init(args: Sequence[str], environment: Mapping[str, str], ports: Ports) -> N
     """
     check_inside(environment, "init")
     app = container_paths(environment).app
-    environment = dict(environment)
-    url = slug_url(environment)
-    for name in _SLUG_URLS:
-        environment.pop(name, None)
-    if not _is_filled(app):
+    if not is_filled(app):
+        url, remotes = slug_place(environment, ports.remotes())
         if url or has_input():
-            import_slug(url or "-", app, environment, ports)
+            import_slug(url or "-", app, environment, ports, remotes)
         elif not args or args[0] == "start":
             raise NoSlug("There is no slug to start", why=f"{app} and standard input are empty, SLUG_URL is not set")
+    environment = {name: value for name, value in environment.items() if name not in _SLUG_URLS}
     become(plan_start(ROOT, app, args, environment), environment)
 
 
-def import_slug(place: str, app: str, environment: Mapping[str, str], ports: Ports) -> int:
-    """Unpack the slug at ``place`` into the directory ``app``; returns the number of entries. Raises AppNotEmpty."""
-    if _is_filled(app):
+def import_slug(
+    place: str, app: str, environment: Mapping[str, str], ports: Ports, remotes: Remotes | None = None
+) -> int:
+    """Unpack the slug at ``place`` into the directory ``app``; returns the number of entries. Raises AppNotEmpty.
+
+    Volumes may be mounted in ``app``: what they hold stays. What is downloaded is not kept.
+    """
+    if is_filled(app):
         raise AppNotEmpty(f"The slug cannot be unpacked into {app}", why="there is something in it already")
-    os.makedirs(app, exist_ok=True)
+    with disk_errors(Path(app)):
+        os.makedirs(app, exist_ok=True)
+    check_writable(ROOT, app)
     user = _user(environment)
     owner = (user.uid, user.gid) if user is not None else None
-    with fetch_slug(place, ports.remotes(), sys.stdin.buffer) as stream:
-        return read_slug(stream, Path(app), place, owner=owner).entries
+    with scratch(ports) as work:
+        fetching = replace(remotes or ports.remotes(), cache=work)
+        with fetch_slug(place, fetching, sys.stdin.buffer) as stream, _room(app) as room:
+            return read_slug(stream, room, shown_place(place), owner=owner).entries
+
+
+@contextlib.contextmanager
+def _room(app: str) -> Iterator[Path]:
+    """An empty directory whose content is the app's after the block: ``app`` itself, unless volumes are in it."""
+    if not volumes_in(app):
+        yield Path(app)
+        return
+    with disk_errors(Path(app)):
+        room = tempfile.mkdtemp(prefix=".slug-", dir=app)
+    try:
+        yield Path(room)
+    except BaseException:
+        empty_directory(room)
+        os.rmdir(room)
+        raise
+    with disk_errors(Path(app)):
+        move_around(room, app)
 
 
 def start(args: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -116,9 +151,20 @@ def become(start: Start, environment: Mapping[str, str]) -> None:
     os.execvpe(argv[0], argv, env)
 
 
-def slug_url(environment: Mapping[str, str]) -> str:
-    """Where the environment says that the slug is; empty when it does not."""
-    return next((environment[name] for name in _SLUG_URLS if environment.get(name)), "")
+def slug_place(environment: Mapping[str, str], remotes: Remotes) -> tuple[str, Remotes]:
+    """Where the environment says that the slug is, and how to get there; an empty text when it does not.
+
+    With BUILDER_STORAGE, SLUG_URL is the key of an object. Raises NoSlug, BadStorage.
+    Source: deis/slugrunner, rootfs/bin/get_object.
+    """
+    place = next((environment[name] for name in _SLUG_URLS if environment.get(name)), "")
+    if not place or "://" in place or os.path.isfile(place):
+        return place, remotes
+    if not environment.get("BUILDER_STORAGE"):
+        why = f"{place} is no address, and nothing says in which store it is a key"
+        raise NoSlug("There is no slug at SLUG_URL", why=why, fix=_ADDRESS)
+    storage = open_storage(environment)
+    return storage.address(place), replace(remotes, environment={**remotes.environment, **storage.environment})
 
 
 def _user(environment: Mapping[str, str]) -> User | None:
@@ -133,9 +179,3 @@ def has_input() -> bool:
     if sys.stdin is None or sys.stdin.isatty():
         return False
     return bool(cast("BufferedReader", sys.stdin.buffer).peek(1))
-
-
-def _is_filled(directory: str) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return bool(os.listdir(directory))
-    return False

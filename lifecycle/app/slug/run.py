@@ -19,13 +19,18 @@ from lifecycle.record import dataclass
 from lifecycle.sandbox.spec import Mount, RunSpec
 from lifecycle.slug.archive import read_slug
 from lifecycle.slug.paths import Paths
+from lifecycle.slug.place import shown_place
 from lifecycle.slug.start import plan_start
 from lifecycle.slug.transfer import fetch_slug
+from lifecycle.source.remotes import Remotes
 
 
 @dataclass(frozen=True, slots=True)
 class SlugRunRequest:
-    """What to run: ``slug`` is a file, a URL, an object's address, or ``-``; ``args`` as ``plan_start`` takes them."""
+    """What to run: ``slug`` is a file, a URL, an object's address, or ``-``; ``args`` as ``plan_start`` takes them.
+
+    ``remotes`` is how it is fetched, where that is not as everything is.
+    """
 
     slug: str
     args: tuple[str, ...] = ()
@@ -38,6 +43,7 @@ class SlugRunRequest:
     network: Literal["host", "none"] = "host"
     memory: int | None = None
     timeout: float | None = None
+    remotes: Remotes | None = None
 
 
 def run_slug(request: SlugRunRequest, ports: Ports) -> int:
@@ -58,8 +64,8 @@ def run_slug(request: SlugRunRequest, ports: Ports) -> int:
             inside.make_dirs(app, owner=owner)
             with step(ports.sink, "slug", "Unpack the slug") as told:
                 stdin = sys.stdin.buffer if sys.stdin is not None else None
-                with fetch_slug(request.slug, ports.remotes(), stdin) as stream:
-                    read = read_slug(stream, root.path / app.strip("/"), request.slug, owner=owner)
+                with fetch_slug(request.slug, request.remotes or ports.remotes(), stdin) as stream:
+                    read = read_slug(stream, root.path / app.strip("/"), shown_place(request.slug), owner=owner)
                 told.detail = f"{read.entries} entries"
             port = {} if request.port is None else {"PORT": str(request.port)}
             start = plan_start(inside, app, request.args, {**image.config.env, **port, **request.env})

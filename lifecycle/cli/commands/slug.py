@@ -109,12 +109,15 @@ def run(session: Session, /, **options: Any) -> int:
 
     SLUG is a file, a URL, s3://…, or - for standard input; $SLUG_GET_URL or $SLUG_URL when it is left out.
     """
-    from lifecycle.app.slug.inside import slug_url
+    from lifecycle.app.slug.inside import slug_place
     from lifecycle.app.slug.run import SlugRunRequest, run_slug
     from lifecycle.cli.commands.run import parse_port
 
-    words = list(options["words"])
-    slug = slug_url(os.environ) if not words or words[0] == "start" else words.pop(0)
+    words, remotes = list(options["words"]), session.ports.remotes()
+    if not words or words[0] == "start":
+        slug, remotes = slug_place(os.environ, remotes)
+    else:
+        slug = words.pop(0)
     if not slug:
         raise UsageError("Which slug?", fix="Give its file or URL, - for standard input, or set SLUG_URL.")
     host, port = parse_port(options["port"])
@@ -130,6 +133,7 @@ def run(session: Session, /, **options: Any) -> int:
         network="none" if options["network"] == "none" else "host",
         memory=parse_memory(options["memory"]),
         timeout=options["timeout"],
+        remotes=remotes,
     )
     return run_slug(request, session.ports)
 

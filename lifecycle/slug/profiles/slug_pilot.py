@@ -45,19 +45,20 @@ class SlugPilotJournal(Lines):
             case m.Selected(buildpacks=buildpacks):
                 plural = "" if len(buildpacks) == 1 else "s"
                 self.body(f"Selected {len(buildpacks)} buildpack{plural}: [{' '.join(buildpacks)}]")
+                self.point("Checking Procfile")  # as the step's next act is, whose failure ends it
             case m.HookStarted(hook=hook):
                 self.title(f"Running {hook} hook")
             case m.Compiling(kind=kind, buildpack=buildpack):
                 self.title(f"Compiling {kind} app by buildpack {buildpack}")
             case m.Line():
                 self.output(moment)
-            case m.Discovering():
-                self.point("Checking Procfile")
             case m.TypesFound(declared=declared, default=default, kind=kind):
                 if declared:
                     self.body(f"Procfile declares types -> {types(declared)}")
                 if default:
                     self.body(f"Default process types for {kind} -> {types(default)}")
+                if not declared and not default:
+                    self.body("No process types found")
             case m.SlugMade(size=size, digest=digest, seconds=seconds):
                 self.body(f"Slug size is {humanized(size)}, duration: {elapsed(seconds)}")
                 self.body(f"Slug digest is {digest}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -49,6 +50,23 @@ def test_the_program_starts_with_no_signal_blocked_or_ignored() -> None:
     text = run("exec grep -E '^Sig(Blk|Ign)' /proc/self/status").stdout.split()
     assert int(text[1], 16) == 0
     assert int(text[3], 16) & (1 << (signal.SIGPIPE - 1)) == 0
+
+
+def test_at_a_terminal_the_program_has_it() -> None:
+    """A background group that takes the terminal is stopped for that, and nothing would ever let it go on."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(PROGRAM[0], [*PROGRAM, "sh", "-c", "read word; echo got $word"])
+    signal.alarm(30)
+    try:
+        os.write(terminal, b"hello\n")
+        said = b""
+        while b"got hello" not in said:
+            said += os.read(terminal, 1024)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        signal.alarm(0)
+        os.close(terminal)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="needs unshare and root")

@@ -199,6 +199,18 @@ def test_required_buildpacks_of_every_type() -> None:
     assert warnings == ()
 
 
+def test_fields_without_a_value_are_written_as_two_quotes() -> None:
+    """Source: BlueKing, BuildProcess.buildpacks_as_build_env."""
+    text = 'git bk-apt https://h.example/apt.git "";tar bk-node https://h.example/node.tgz "";oci-embedded python "" ""'
+    found, warnings = parse_required(text, KNOWN)
+    assert [(item.name, item.kind, item.ref, item.version) for item in found] == [
+        ("bk-apt", "git", "", ""),
+        ("bk-node", "archive", "", ""),
+        ("python", "named", "", ""),
+    ]
+    assert warnings == ()
+
+
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
