@@ -30,7 +30,8 @@ class ObjectServer:
     """``objects`` by path. ``statuses`` are answered in turn before anything else, to requests of ``fails``.
 
     ``cut`` breaks that many uploads off in their middle; ``stall`` answers that many not within ``stall_seconds``.
-    ``early`` answers before the body was read, and closes. ``refused`` are paths that take nothing (403).
+    ``silent`` takes that many uploads and answers nothing. ``early`` answers before the body was read, and closes.
+    ``refused`` are paths that take nothing (403).
     """
 
     port: int = 0
@@ -42,6 +43,7 @@ class ObjectServer:
     stall: int = 0
     stall_seconds: float = 5.0
     early: bool = False
+    silent: int = 0
     refused: set[str] = field(default_factory=set)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
@@ -148,6 +150,10 @@ def serve_objects() -> Iterator[ObjectServer]:
             if self.command == "PUT":
                 noted = {name: value for name, value in headers.items() if name.startswith("x-amz-meta-")}
                 state.objects[path] = body, noted
+                if state.silent:
+                    state.silent -= 1
+                    self.close_connection = True
+                    return None
                 return self._answer(200)
             if path not in state.objects:
                 return self._answer(404, {}, b"<Error><Code>NoSuchKey</Code></Error>")

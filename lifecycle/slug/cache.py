@@ -23,12 +23,11 @@ from lifecycle.slug.transfer import (
     ObjectTarget,
     Target,
     UrlTarget,
-    again,
     fetch_slug,
     locate,
     parse_target,
     put_back,
-    send,
+    sent,
     settle,
     staged,
 )
@@ -138,10 +137,8 @@ class ArchiveCache:
                 sweep(self.scratch)
                 with Partial(self.scratch) as out:
                     size = _write(directory, out).size
-                    send(out.path, target, self.remotes, what="The cache")
-                former = again(old.archive, target, self.remotes, what="The cache")
-                with put_back(former, target, self.remotes.sink, what="The cache"):
-                    yield size
+                    with sent(out.path, target, self.remotes, what="The cache", old=old.archive):
+                        yield size
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +186,13 @@ class ImageCache:
             image = with_labels(image, {CACHE_LABEL: fingerprint(directory)})
             before = load_image(self.place, self.ports) if old.found else None
             save(image, self.place, self.ports, self.sink)
-            former = None if before is None else partial(save, before, self.place, self.ports, self.sink)
-            with put_back(former, self.place, self.sink, what="The cache"):
+            try:
                 yield layer.descriptor.size
+            except BaseException:
+                if before is not None:
+                    again = partial(save, before, self.place, self.ports, self.sink)
+                    put_back(again, self.place, self.sink, what="The cache")
+                raise
 
 
 def folder_cache(folder: Path, remotes: Remotes) -> ArchiveCache:

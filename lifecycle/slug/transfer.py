@@ -206,8 +206,8 @@ def replaced(
     """``send``, for good only if the block succeeds, in which other things are sent that belong to it.
 
     A file is written beside the old one before the block, and takes its place after it. A server gets the bytes before
-    the block; when that fails, ``old`` is sent there again. What went to a pipe cannot come back. Raises what ``send``
-    raises.
+    the block; when that fails, ``old`` is sent there again, as ``sent`` does. What went to a pipe cannot come back.
+    Raises what ``send`` raises.
     """
     if isinstance(target, FileTarget) and _is_replaceable(target.path):
         with staged(target.path) as partial:
@@ -217,8 +217,7 @@ def replaced(
             settle(partial)
             yield
         return
-    send(file, target, remotes, what=what, stdout=stdout)
-    with put_back(again(old, target, remotes, what=what), target, remotes.sink, what=what):
+    with sent(file, target, remotes, what=what, old=old, stdout=stdout):
         yield
 
 
@@ -250,25 +249,37 @@ def settle(partial: Partial) -> None:
 
 
 @contextmanager
-def put_back(again: Callable[[], object] | None, place: object, sink: Sink, *, what: str) -> Iterator[None]:
-    """Have ``again`` send what was at ``place`` there once more if the block fails; when that fails too, a warning
-    says so. None where nothing is known of what was there.
+def sent(
+    file: Path, target: Target, remotes: Remotes, *, what: str, old: Path | None, stdout: BinaryIO | None = None
+) -> Iterator[None]:
+    """``send``. The file ``old``, which was there, is sent there again if the block fails, or if nobody knows whether
+    the server took the new one; None where nothing is known of what was there.
     """
+    taken = False
     try:
+        send(file, target, remotes, what=what, stdout=stdout)
+        taken = True
         yield
-    except BaseException:
-        if again is not None:
-            try:
-                again()
-            except (PylifeError, OSError) as error:
-                text = f"{what} that was at {place} could not be put back, the new one stays there: {error}"
-                sink.emit(Message(text, "warning"))
+    except BaseException as error:
+        if old is not None and (taken or _may_be_taken(error)):
+            put_back(lambda: send(old, target, _hurried(remotes), what=what), target, remotes.sink, what=what)
         raise
 
 
-def again(old: Path | None, target: Target, remotes: Remotes, *, what: str) -> Callable[[], None] | None:
-    """What ``put_back`` does for a target whose bytes were those of the file ``old``."""
-    return None if old is None else lambda: send(old, target, _hurried(remotes), what=what)
+def put_back(again: Callable[[], object], place: object, sink: Sink, *, what: str) -> None:
+    """Have ``again`` send what was at ``place`` there once more; a failure is a warning, since another is told."""
+    try:
+        again()
+    except (PylifeError, OSError) as error:
+        text = f"{what} that was at {place} could not be put back, the new one may be there now: {error}"
+        sink.emit(Message(text, "warning"))
+
+
+def _may_be_taken(error: BaseException) -> bool:
+    """Whether a server may have all that was sent, though it has not said so."""
+    if isinstance(error, NotSent):
+        return error.connected and (error.status is None or error.status >= 500)
+    return not isinstance(error, Exception)  # interrupted
 
 
 def is_current(target: Target, digest: Digest, size: int, remotes: Remotes) -> bool:

@@ -424,6 +424,29 @@ def test_a_disk_that_is_full_is_known_before_the_others_are_sent(size: int, remo
     assert (tmp_path / "there").read_bytes() == OLD
 
 
+def test_what_was_there_comes_back_when_nobody_knows_whether_the_new_was_taken(
+    slug: Path, remotes: Remotes, server: ObjectServer, tmp_path: Path
+) -> None:
+    (tmp_path / "old").write_bytes(OLD)
+    server.objects["/open/x"], server.silent = (OLD, {}), 3
+    target = UrlTarget(server.url("/open/x"))
+    with pytest.raises(TargetUnreachable), replaced(slug, target, remotes, old=tmp_path / "old"):
+        pytest.fail("it was sent")
+    assert server.objects["/open/x"][0] == OLD
+
+
+def test_what_a_server_refused_is_not_sent_back(
+    slug: Path, remotes: Remotes, server: ObjectServer, tmp_path: Path, told: Told
+) -> None:
+    (tmp_path / "old").write_bytes(OLD)
+    server.refused = {"/open/x"}
+    target = UrlTarget(server.url("/open/x"))
+    with pytest.raises(NotSent), replaced(slug, target, remotes, old=tmp_path / "old"):
+        pytest.fail("it was sent")
+    assert server.methods("/open/x") == ["PUT"]
+    assert told.messages == []
+
+
 def test_what_was_there_and_is_gone_here_does_not_hide_what_failed(
     slug: Path, remotes: Remotes, server: ObjectServer, tmp_path: Path, told: Told
 ) -> None:
