@@ -18,7 +18,14 @@ from lifecycle.source.errors import BadArchive
 from lifecycle.source.fetch import fetch_url
 from lifecycle.source.gitref import GitRef, parse_git_ref
 from lifecycle.source.place import remove_tree, unpack
-from lifecycle.source.remote_errors import ChecksumMismatch, GitDenied, GitFailed, RemoteError, UnknownGitRef
+from lifecycle.source.remote_errors import (
+    ChecksumMismatch,
+    GitDenied,
+    GitFailed,
+    RemoteDenied,
+    RemoteError,
+    UnknownGitRef,
+)
 from lifecycle.source.remotes import Remotes
 
 _LITTER = frozenset({"__MACOSX", ".DS_Store", "pax_global_header"})
@@ -28,7 +35,10 @@ class BuildpackUnreachable(PylifeError):
     """There is no buildpack at the address given, or it cannot be read."""
 
     code = "slug.buildpack-unreachable"
-    fix = "Check the address and the ref behind #; a private repository needs a token (GIT_TOKEN) or SSH_KEY."
+    fix = (
+        "Check the address and the ref behind #. A login can be in the address (https://USER:TOKEN@HOST/…); a private "
+        "repository also takes GIT_TOKEN in the environment, or the config variable SSH_KEY."
+    )
 
 
 class NotABuildpack(PylifeError):
@@ -103,7 +113,11 @@ def _telling(reference: BuildpackReference, fetch: Callable[[], None]) -> None:
         fetch()
     except (GitFailed, GitDenied, UnknownGitRef, RemoteError) as error:
         what = f"Buildpack URL is not a reachable git remote or a recognised archive: {reference}"
-        raise BuildpackUnreachable(what, why=str(error), fix=f"{BuildpackUnreachable.fix} {error.fix}") from error
+        if reference.kind == "archive":
+            what = f"Failed to download buildpack from {str(reference)!r}"
+        denied = isinstance(error, GitDenied | RemoteDenied)  # what they advise are options of other commands
+        fix = BuildpackUnreachable.fix if denied else f"{BuildpackUnreachable.fix} {error.fix}"
+        raise BuildpackUnreachable(what, why=str(error), fix=fix) from error
     except BadArchive as error:
         what = f"Failed to download buildpack from {str(reference)!r}"
         raise NotABuildpack(what, why=error.why or str(error)) from error
@@ -132,7 +146,7 @@ def _from_web(reference: BuildpackReference, remotes: Remotes, into: Path) -> No
     """An address that does not tell what it is of: a repository, and if that cannot be, an archive."""
     try:
         _from_git(_git_ref(reference), remotes, into)
-    except (GitFailed, GitDenied) as error:
+    except (GitFailed, GitDenied, UnknownGitRef) as error:
         if reference.ref:
             raise
         try:

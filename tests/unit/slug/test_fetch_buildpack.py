@@ -175,23 +175,36 @@ def test_cloud_native_buildpack_is_recognised(remotes: Remotes, tmp_path: Path) 
 # -- unreachable -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["/nothing.tgz", "/nothing.git", "/nothing"])
+UNREACHABLE = "Buildpack URL is not a reachable git remote or a recognised archive: "
+WORDS = {"x.git": UNREACHABLE, "x.tgz": "Failed to download buildpack from '", "x": UNREACHABLE}
+
+
+@pytest.mark.parametrize("name", WORDS)
 def test_nothing_at_the_address_is_told_in_the_familys_words(
     files: FileServer, remotes: Remotes, tmp_path: Path, name: str
 ) -> None:
-    expected = "Buildpack URL is not a reachable git remote or a recognised archive: http://127.0.0.1"
+    expected = f"{WORDS[name]}{files.url(f'/{name}')}"
     with pytest.raises(BuildpackUnreachable, match=expected):
-        fetch(files.url(name), remotes, tmp_path / "into")
+        fetch(files.url(f"/{name}"), remotes, tmp_path / "into")
     assert not (tmp_path / "into").exists()
 
 
-@pytest.mark.parametrize("name", ["x.git", "x.tgz", "x"])
+@pytest.mark.parametrize("name", WORDS)
 def test_host_that_does_not_answer_is_told_in_the_familys_words(remotes: Remotes, tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    expected = f"Buildpack URL is not a reachable git remote .*: http://127.0.0.1:{port}/{name}: .*(refused|connect)"
+    expected = f"{WORDS[name]}http://127.0.0.1:{port}/{name}.*: .*(refused|connect)"
     with pytest.raises(BuildpackUnreachable, match=expected):
         fetch(f"http://127.0.0.1:{port}/{name}", remotes, tmp_path / "into")
+
+
+def test_a_page_at_the_address_is_neither_a_repository_nor_an_archive(
+    files: FileServer, remotes: Remotes, tmp_path: Path
+) -> None:
+    for name in ("/login", "/login/info/refs"):  # a server that answers everything alike
+        files.files[name] = b"<html>please log in</html>"
+    with pytest.raises(BuildpackUnreachable, match=r"neither a repository nor an archive.*not a tar"):
+        fetch(files.url("/login"), remotes, tmp_path / "into")
 
 
 def test_missing_path_of_this_host(remotes: Remotes, tmp_path: Path) -> None:
@@ -222,6 +235,7 @@ def test_credentials_are_used_and_never_shown(
     for url in (repositories.url("pack.git"), files.url("/y.tgz?sig=s3cret"), repositories.url("pack")):
         with pytest.raises(PylifeError) as caught:
             fetch(url.replace("://", "://me:s3cret@"), remotes, tmp_path / "denied")
+        assert "https://USER:TOKEN@HOST" in caught.value.fix and "--secret" not in caught.value.fix
         shown = f"{caught.value} {caught.value.why} {caught.value.fix} {caught.value.details} {caught.value.where}"
         assert "s3cret" not in shown
         assert "127.0.0.1" in shown
