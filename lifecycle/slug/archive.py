@@ -221,12 +221,14 @@ def unpack(tar: BinaryIO, directory: Path, *, owner: tuple[int, int] | None, lim
     return extract(tar, directory, ownership=ownership, whiteouts=Whiteouts.KEEP, limits=limits, edit=edit)
 
 
-def clear(directory: Path) -> None:
-    """Remove everything in a directory, however deep it is."""
+def clear(directory: str | Path, *, spare: str = "") -> None:
+    """Remove everything in a directory, however deep, whatever its permissions; what is called ``spare`` stays."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         tree = Tree(fd)
-        tree.clear(tree.root, None, ())
+        for name in os.listdir(fd):
+            if name != spare:
+                tree.remove(tree.root, os.fsencode(name))
         tree.close()
     finally:
         os.close(fd)

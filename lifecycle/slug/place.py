@@ -10,8 +10,8 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from lifecycle.archive.tree import Tree
 from lifecycle.buildpack.tree import BadFile, BuildRoot
+from lifecycle.slug.archive import clear
 from lifecycle.source.directory import copy_directory
 from lifecycle.source.ignore import Filter
 from lifecycle.store.errors import NoAccess
@@ -20,6 +20,7 @@ _WRITABLE = (
     "In a container, mount a volume there that its user may write to (fsGroup), or run the image as its own user, "
     "2000:2000, or as any user of the group 0."
 )
+_GIT = ".git"
 
 
 def shown_place(place: str) -> str:
@@ -50,30 +51,21 @@ def move_app(root: BuildRoot, build: str, app: str, owner: tuple[int, int] | Non
     """Make what is in the directory ``build`` the content of ``app``, whatever was there before.
 
     Both directories stay, since either may be a mount; where they are on different disks, files are copied and given
-    to ``owner``.
+    to ``owner``. A ``.git`` there stays too, unless the build brings one: no build gets it and no slug has it, but
+    ``app`` may be where somebody works.
     """
     source, target = root.host(build), root.host(app)
     if os.path.samefile(source, target):
         return
-    empty_directory(target)
+    clear(target, spare="" if os.path.lexists(os.path.join(source, _GIT)) else _GIT)
     try:
         for name in os.listdir(os.fsencode(source)):
             _rename(os.path.join(os.fsencode(source), name), os.path.join(os.fsencode(target), name))
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise BadFile(f"{app} cannot be written", why=error.strerror, where=app) from error
-        copy_directory(Path(source), Path(target), owner=owner, filter=Filter.of(exclude=["!.git"]))
-        empty_directory(source)
-
-
-def empty_directory(place: str) -> None:
-    """Remove everything in a directory of the host, however deep, whatever its permissions."""
-    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        tree = Tree(fd)
-        tree.clear(tree.root, None, ())
-    finally:
-        os.close(fd)
+        copy_directory(Path(source), Path(target), owner=owner, filter=Filter.of(exclude=[f"!{_GIT}"]))
+        clear(source)
 
 
 def volumes_in(directory: str) -> frozenset[str]:
@@ -113,7 +105,7 @@ def move_around(source: str, target: str) -> None:
     What lies where a volume is mounted is left out, as below any mount; ``source`` is gone afterwards.
     """
     _move_in(source, os.path.realpath(target), volumes_in(target))
-    empty_directory(source)
+    clear(source)
     os.rmdir(source)
 
 

@@ -22,9 +22,9 @@ from lifecycle.app.slug.site import INSIDE, container_paths, is_inside
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
 from lifecycle.slug import first
-from lifecycle.slug.archive import read_slug
+from lifecycle.slug.archive import clear, read_slug
 from lifecycle.slug.environment import read_env_dir
-from lifecycle.slug.place import check_writable, empty_directory, is_filled, move_around, shown_place, volumes_in
+from lifecycle.slug.place import check_writable, is_filled, move_around, shown_place, volumes_in
 from lifecycle.slug.start import Start, plan_start
 from lifecycle.slug.storage import open_storage
 from lifecycle.slug.transfer import fetch_slug
@@ -119,7 +119,7 @@ def _room(app: str) -> Iterator[Path]:
     try:
         yield Path(room)
     except BaseException:
-        empty_directory(room)
+        clear(room)
         os.rmdir(room)
         raise
     with disk_errors(Path(app)):

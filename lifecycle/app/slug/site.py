@@ -22,10 +22,10 @@ from lifecycle.phases.inputs import Engine, Limits
 from lifecycle.phases.layout import Owner
 from lifecycle.phases.runner import SandboxRunner
 from lifecycle.record import dataclass
+from lifecycle.slug.archive import clear
 from lifecycle.slug.direct import DirectRunner
 from lifecycle.slug.environment import process_variables
 from lifecycle.slug.paths import Paths
-from lifecycle.slug.place import empty_directory
 from lifecycle.snapshot import Root
 
 INSIDE = "PYLIFE_SLUG_IMAGE"
@@ -102,7 +102,7 @@ def container_site(environment: Mapping[str, str], limits: Limits, *, cached: bo
         for place in (*fresh, paths.cache, paths.env):
             _refuse_planted(place)
         for place in filter(os.path.isdir, fresh):
-            empty_directory(place)
+            clear(place)
         _make(paths, inside, owner)
     except (BadFile, OSError) as error:
         raise NotWritable("This container is no place to build in", why=str(error)) from error
