@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
-from lifecycle.slug.paths import VARIABLES
+from lifecycle.slug.paths import VARIABLES, Paths
 from lifecycle.source.remotes import Remotes
 
 
@@ -131,23 +130,39 @@ def write_env_dir(
 
 @contextmanager
 def env_dir(
-    root: BuildRoot, inside: str, variables: Mapping[str, str], owner: tuple[int, int] | None = None
+    root: BuildRoot, paths: Paths, variables: Mapping[str, str], owner: tuple[int, int] | None = None
 ) -> Iterator[str]:
-    """Where the env directory of exactly ``variables`` is: ``inside``, or one beside it, gone with the block, where
-    that is mounted to be read only.
+    """Where the env directory of exactly ``variables`` is, as long as the block lasts: a container that is kept as an
+    image does not keep them.
 
+    It is ``paths.env``, unless that holds something or cannot be written: what is mounted there is read, but not the
+    build's to change. Then it is one beside ``paths.build``.
     Source: deis slugbuilder, builder/build.sh (secret_dir, env_root); deis/builder, slugbuilderPod.
     """
-    if os.access(root.host(inside), os.W_OK | os.X_OK):
-        write_env_dir(root, inside, variables, owner)
-        yield inside
-        return
-    other = f"{inside}.{secrets.token_hex(4)}"
+    free = not root.names(paths.env) and os.access(root.host(paths.env), os.W_OK | os.X_OK)
+    inside = paths.env if free else f"{paths.build}.env"
+    if not free:
+        _discard(root.host(inside, follow=False))  # what a build that was killed has left
     try:
-        write_env_dir(root, other, variables, owner)
-        yield other
+        write_env_dir(root, inside, variables, owner)
+        kept = os.open(root.host(inside), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield inside
+        finally:
+            for name in os.listdir(kept):  # by its descriptor: the build may have put a link in its place
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=kept)
+            os.close(kept)
     finally:
-        shutil.rmtree(root.host(other, follow=False), ignore_errors=True)
+        if not free:
+            _discard(root.host(inside, follow=False))
+
+
+def _discard(place: str) -> None:
+    """Remove the directory or link ``place``, if there is one."""
+    if os.path.islink(place):
+        os.unlink(place)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def read_env_dir(root: BuildRoot, inside: str) -> dict[str, str]:

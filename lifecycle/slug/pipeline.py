@@ -163,7 +163,7 @@ class Build:
         for buildpack in inputs.buildpacks:
             make_executable(buildpack, root)
         variables = _variables(inputs, root, paths, journal)
-        with env_dir(root, paths.env, inputs.config_vars, owner) as env, _key(inputs, root, paths, owner) as ssh:
+        with env_dir(root, paths, inputs.config_vars, owner) as env, _key(inputs, root, paths, owner) as ssh:
             around = Surroundings(root, runner, replace(paths, env=env), {**variables, **ssh}, on_line)
             yield cls(inputs, around, owner, journal)
 

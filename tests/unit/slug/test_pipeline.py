@@ -215,12 +215,29 @@ def test_env_directory_holds_every_config_variable_byte_for_byte(world: World) -
         "RAW": os.fsdecode(b"\xff\xfe"),
         "d.o-t": "y",
     }
-    (world.top / "env/STALE").write_text("from before")
-    world.buildpack("one", compile='cp -r "$3" "$1/seen"')
+    world.buildpack("one", compile='cp -rp "$3" "$1/seen"')
     world.build(config_vars=values)
     seen = {path.name: path.read_bytes() for path in (world.top / "app/seen").iterdir()}
     assert seen == {name: os.fsencode(value) for name, value in values.items()}
-    assert (world.top / "env/A").stat().st_mode & 0o777 == 0o600
+    assert (world.top / "app/seen/A").stat().st_mode & 0o777 == 0o600
+
+
+def test_env_directory_is_empty_after_the_build_however_it_ends(world: World) -> None:
+    world.buildpack("one", compile='[ -s "$3/SECRET" ] && mv "$3" "$3.old" && mkdir "$3" && touch "$3/own"; exit 1')
+    with pytest.raises(CompileFailed):
+        world.build(config_vars={"SECRET": "s3cret"})
+    assert os.listdir(world.top / "env.old") == []
+    assert os.listdir(world.top / "env") == ["own"], "what the build did not write"
+
+
+def test_what_is_mounted_as_env_directory_stays_as_it_is(world: World) -> None:
+    (world.top / "env/MOUNTED").write_text("1")
+    (world.top / "build.env").symlink_to(world.top / "env")
+    world.buildpack("one", compile='ls "$3"; echo "$3"')
+    world.build(config_vars={"OTHER": "2"})
+    assert world.lines == ["OTHER", f"{world.paths.build}.env"]
+    assert os.listdir(world.top / "env") == ["MOUNTED"]
+    assert not os.path.lexists(world.top / "build.env")
 
 
 def test_xtrace_reaches_buildpacks_as_a_variable(world: World) -> None:

@@ -102,10 +102,11 @@ import json, os, subprocess, sys
 from pathlib import Path
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.slug.environment import env_dir, read_env_dir
+from lifecycle.slug.paths import Paths
 root = BuildRoot(Path(sys.argv[1]))
 open(f"{sys.argv[2]}/OLD", "w").write("old")
 subprocess.run(["mount", "-o", "remount,ro", sys.argv[2]], check=True)
-with env_dir(root, "/env", {"OLD": "old", "NEW": "new"}) as place:
+with env_dir(root, Paths(env="/env", build="/build"), {"OLD": "old", "NEW": "new"}) as place:
     found = read_env_dir(root, place)
 print(json.dumps([place != "/env", found, os.listdir(sys.argv[1])]))
 """
