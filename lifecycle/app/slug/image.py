@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -76,8 +77,11 @@ def to_image(request: ImageRequest, slug: str, ports: Ports) -> BuildResult:
         destinations = _destinations(request, ports)
         with step(ports.sink, "slug", "Unpack the slug") as told:
             stdin = sys.stdin.buffer if sys.stdin is not None else None
+            app = site.host(LAYOUT.app)
+            mode = stat.S_IMODE(app.stat().st_mode)
             with fetch_slug(slug, ports.remotes(), stdin) as stream:
-                read = read_slug(stream, site.host(LAYOUT.app), slug, owner=site.owner.chown)
+                read = read_slug(stream, app, slug, owner=site.owner.chown)
+            app.chmod(mode)  # a slug says nothing of it, and every layer of the app does
             told.detail = f"{read.entries} entries"
         return _export(request, site, [("slug", "")], commands(site.root, LAYOUT.app), destinations, ports)
 
