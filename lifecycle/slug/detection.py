@@ -28,7 +28,10 @@ class BuildpackNotDetected(PylifeError):
     """A buildpack that was asked for does not take the app."""
 
     code = "slug.not-detected"
-    fix = "Add the file that the buildpack looks for, or take the buildpack off the list (BUILDPACK_URL, .buildpacks)."
+    fix = (
+        "Add the file that the buildpack looks for, or take the buildpack off the list (BUILDPACK_URL, .buildpacks, "
+        "REQUIRED_BUILDPACKS)."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,12 +312,11 @@ def _partial(directory: Path, shown: str) -> Iterator[tuple[BinaryIO, str]]:
     fd, place = tempfile.mkstemp(prefix=".partial-", dir=directory)
     try:
         with os.fdopen(fd, "wb", 1 << 20) as out:
-            try:
-                yield out, place
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    raise
-                raise DownloadTooLarge(f"{shown} does not fit on the disk", why=error.strerror) from error
+            yield out, place
+    except OSError as error:  # of writing, or of closing, which writes what is left
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise DownloadTooLarge(f"{shown} does not fit on the disk", why=f"{directory}: {error.strerror}") from error
     finally:
         with suppress(FileNotFoundError):
             os.unlink(place)

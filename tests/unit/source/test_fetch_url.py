@@ -6,6 +6,8 @@ import base64
 import hashlib
 import os
 import random
+import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from lifecycle.source.forget import forget_remotes
 from lifecycle.source.remote_errors import (
     BadUrl,
     ChecksumMismatch,
+    DownloadTooLarge,
     Offline,
     RemoteBadAnswer,
     RemoteDenied,
@@ -65,6 +68,22 @@ def test_an_unchanged_file_is_not_sent_again(server: FileServer, remotes: Remote
     assert again.reused
     assert (again.path, again.digest, again.last_modified) == (first.path, first.digest, first.last_modified)
     assert server.sent == sent
+
+
+@pytest.mark.parametrize("size", [(1 << 20) + 1, 3 << 20])
+def test_a_download_for_which_there_is_no_room_is_named_and_leaves_nothing(
+    server: FileServer, remotes: Remotes, size: int
+) -> None:
+    server.files["/big"] = BIG[:size]
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(DownloadTooLarge, match="/big does not fit on the disk"):
+            fetch_url(server.url("/big"), remotes)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list((remotes.cache / "http/files").iterdir()) == []
 
 
 def test_a_server_without_conditions_is_believed_by_its_etag(server: FileServer, remotes: Remotes) -> None:
