@@ -10,12 +10,14 @@ import click
 from lifecycle.cli.command import Group, Session, command, setting_flag
 from lifecycle.cli.options import env_options, parse_env
 from lifecycle.cli.slug_build import classic_buildpacks, journal
-from lifecycle.cli.text import size
+from lifecycle.errors import UsageError
 
 _APP = click.option("--app", metavar="PLACE", help="The app (default: in a slug image /tmp/app or /app, else .).")
 _BUILDPACKS = click.option(
     "-b", "--buildpack", "buildpacks", multiple=True, metavar="URL|DIR", help="Use these, in this order."
 )
+_WORDS = {"allow_interspersed_args": False}
+"""What follows the first word is another program's, options too."""
 
 
 @command(name="build", examples=["herokuish buildpack build", "pylife run pylife/slugbuilder -- /build"])
@@ -35,9 +37,11 @@ def buildpack_build(session: Session, **options: Any) -> None:
 @setting_flag("isolation")
 def buildpack_detect(session: Session, **options: Any) -> None:
     """Name the buildpack that would build the app, and the others that could."""
+    from lifecycle.app.slug.site import is_inside
     from lifecycle.app.slug.verbs import detect
 
-    for choice in detect(_order(options), os.environ, session.ports, journal(session, _log(), True)):
+    silent = not is_inside(os.environ)  # there herokuish's own line is looked for on standard output
+    for choice in detect(_order(options), os.environ, session.ports, journal(session, _log(), silent)):
         session.print(choice.kind or choice.buildpack.name)
 
 
@@ -73,7 +77,7 @@ def buildpack_install(session: Session, url: str, commit: str, name: str) -> Non
     session.print(str(install(url, commit, name, os.environ, session.ports)))
 
 
-@command(name="start", examples=["/start web", "herokuish procfile start worker"])
+@command(name="start", examples=["/start web", "herokuish procfile start worker"], context_settings=_WORDS)
 @click.argument("words", metavar="TYPE [ARGS]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def procfile_start(session: Session, words: tuple[str, ...]) -> None:
     """In a slug image: become the process of that type of the app."""
@@ -82,7 +86,9 @@ def procfile_start(session: Session, words: tuple[str, ...]) -> None:
     start(("start", *words), os.environ)
 
 
-@command(name="exec", examples=["/exec python manage.py check", "herokuish procfile exec env"])
+@command(
+    name="exec", examples=["/exec python manage.py check", "herokuish procfile exec ls -la"], context_settings=_WORDS
+)
 @click.argument("words", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def procfile_exec(session: Session, words: tuple[str, ...]) -> None:
     """In a slug image: become a command in the environment of the app."""
@@ -100,9 +106,13 @@ def procfile_parse(session: Session, kind: str, app: str | None) -> None:
     """Print the command of a process type; without one, all types with their commands."""
     from lifecycle.app.slug.inside import ROOT
     from lifecycle.app.slug.site import container_paths
+    from lifecycle.slug.procfile import parse_procfile
     from lifecycle.slug.start import command_of, commands
 
     place = os.path.abspath(app or container_paths(os.environ).app)
+    if (raw := ROOT.read(f"{place}/Procfile")) is not None:
+        for warning in parse_procfile(raw, "herokuish").warnings:
+            session.say(warning)
     if kind:
         session.print(command_of(ROOT, place, kind))
         return
@@ -110,7 +120,7 @@ def procfile_parse(session: Session, kind: str, app: str | None) -> None:
         session.print(f"{name}: {text}")
 
 
-@command(name="init", examples=["/runner/init start web", "/runner/init bash"])
+@command(name="init", examples=["/runner/init start web", "/runner/init bash"], context_settings=_WORDS)
 @click.argument("words", metavar="[start TYPE|COMMAND]...", nargs=-1, type=click.UNPROCESSED)
 def init(session: Session, words: tuple[str, ...]) -> None:
     """In a slug image: take the slug (of the image, of SLUG_URL or from standard input) and become a process of it."""
@@ -134,8 +144,12 @@ def import_(session: Session, url: str) -> None:
 def generate(session: Session) -> None:
     """In a slug image: write the app as a slug, without what .slugignore names."""
     from lifecycle.app.slug.verbs import generate as make
+    from lifecycle.slug.profiles.lines import du
 
-    session.print(f"-----> Compiled slug size is {size(make(os.environ).size)}")
+    slug, warnings = make(os.environ)
+    for warning in warnings:
+        session.say(warning)
+    session.print(f"-----> Compiled slug size is {du(slug.size)}")
 
 
 @command(examples=["herokuish slug export https://slugs.example/app.tgz", "herokuish slug export > slug.tgz"])
@@ -169,18 +183,29 @@ def test(session: Session, path: str, expected: str) -> None:
 
 @command(hidden=True, examples=["herokuish version"])
 def version(session: Session) -> None:
-    """Print which pylife this is."""
+    """Print which pylife this is, and the buildpacks that it asks."""
     from lifecycle import __version__
+    from lifecycle.app.slug.verbs import buildpacks
 
-    session.print(f"pylife {__version__}")
+    session.print(f"herokuish: pylife {__version__}")
+    session.print("buildpacks:")
+    for name in buildpacks(os.environ):
+        session.print(f"  {name}")
 
 
-@command(name="help", hidden=True, examples=["herokuish help"])
-def help_(session: Session) -> None:
-    """List the commands."""
-    parent = click.get_current_context().parent
-    assert parent is not None
-    session.print(parent.get_help())
+@command(name="help", hidden=True, examples=["herokuish help", "herokuish help slug export"])
+@click.argument("words", metavar="[COMMAND]...", nargs=-1)
+def help_(session: Session, words: tuple[str, ...]) -> None:
+    """List the commands, or tell what one does."""
+    context = click.get_current_context().parent
+    assert context is not None
+    for number, word in enumerate(words, 1):
+        group = context.command
+        found = group.get_command(context, word) if isinstance(group, click.Group) else None
+        if found is None:
+            raise UsageError(f"No such command: {' '.join(words[:number])}", fix="`herokuish help` lists all.")
+        context = click.Context(found, info_name=word, parent=context)
+    session.print(context.get_help())
 
 
 def _order(options: dict[str, Any]) -> Any:

@@ -23,6 +23,8 @@ PORT = 5678
 START = "/start"
 PATIENCE = 60.0
 """Seconds that the app has until it listens. Source: Heroku, error R10, "Boot timeout"."""
+GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL for the web process."""
 
 
 class TrialFailed(PylifeError):
@@ -45,6 +47,9 @@ def trial(
 
     Raises TrialFailed, and what a build raises.
     """
+    if _answers():
+        fix = f"End what listens on port {PORT}, or give the container a network of its own."
+        raise TrialFailed("The app cannot be tried", why=f"another process listens on port {PORT} already", fix=fix)
     say("::: BUILDING APP :::")
     build(order, environment, ports, journal)
     say("::: STARTING WEB :::")
@@ -53,7 +58,8 @@ def trial(
             _await_listener(pid)
             say("::: FOUND LISTENER :::")
             say("::: CHECKING APP :::")
-            answer = fetch_url(f"http://127.0.0.1:{PORT}/{path.lstrip('/')}", ports.remotes()).path.read_text("utf-8")
+            got = fetch_url(f"http://127.0.0.1:{PORT}/{path.lstrip('/')}", ports.remotes())
+            answer = got.path.read_text("utf-8", "replace")
     except PylifeError:
         say("::: TEST FAILED :::")
         raise
@@ -73,8 +79,24 @@ def _web(environment: Mapping[str, str]) -> Iterator[int]:
         yield pid
     finally:
         with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGTERM)
-            os.waitpid(pid, 0)
+            _end(pid)
+
+
+def _end(pid: int) -> None:
+    """End a child by SIGTERM, and one that does not heed it by SIGKILL."""
+    os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + GRACE
+    while time.monotonic() < until:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _answers() -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", PORT)) == 0
 
 
 def _await_listener(pid: int) -> None:
@@ -82,8 +104,7 @@ def _await_listener(pid: int) -> None:
     while time.monotonic() < until:
         if os.waitpid(pid, os.WNOHANG)[0]:
             raise TrialFailed("The web process ended before it listened")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", PORT)) == 0:
-                return
+        if _answers():
+            return
         time.sleep(0.1)
     raise TrialFailed("The web process does not listen", why=f"nobody answers on port {PORT} after {PATIENCE:g} s")

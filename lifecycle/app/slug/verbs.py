@@ -6,6 +6,7 @@ Source: herokuish, README "Commands" and include/{buildpack,slug,procfile}.bash.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,8 +19,8 @@ from lifecycle.app.slug.build import compile_app, prepare
 from lifecycle.app.slug.defaults import ORDER
 from lifecycle.app.slug.inside import check_inside
 from lifecycle.app.slug.order import SlugOrder, open_site, resolve
-from lifecycle.app.slug.site import container_paths
-from lifecycle.errors import PylifeError
+from lifecycle.app.slug.site import NotWritable, container_paths
+from lifecycle.errors import PylifeError, UsageError
 from lifecycle.slug.archive import Slug, write_slug
 from lifecycle.slug.detection import Choice, detect_all
 from lifecycle.slug.fetch import fetch_buildpack
@@ -30,8 +31,10 @@ from lifecycle.slug.pipeline import Build, Compiled, test_app
 from lifecycle.slug.selection import parse_reference
 from lifecycle.slug.transfer import StdoutTarget, parse_target, send
 from lifecycle.source.directory import copy_directory
+from lifecycle.source.place import remove_tree
 
 SLUG = "slug.tgz"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 class NoSlug(PylifeError):
@@ -74,23 +77,40 @@ def buildpacks(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def install(url: str, commit: str, name: str, environment: Mapping[str, str], ports: Ports) -> Path:
-    """Put the buildpack at ``url`` among those installed; the directory it is in."""
+    """Put the buildpack at ``url`` among those installed, in place of one of that name; the directory it is in."""
     check_inside(environment, "buildpack install")
     reference = parse_reference(f"{url}#{commit}" if commit else url)
+    if name and not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name of a buildpack", fix="Name it as its directory shall be: 10_python.")
     directory = Path(container_paths(environment).buildpacks)
     target = directory / (name or reference.name)
     with scratch(ports) as work:
-        copy_directory(fetch_buildpack(reference, ports.remotes(), work / "buildpack"), target)
+        fetched = fetch_buildpack(reference, ports.remotes(), work / "buildpack")
+        try:
+            if os.path.lexists(target):
+                remove_tree(target)
+            copy_directory(fetched, target)
+        except OSError as error:
+            raise NotWritable(f"{target} cannot be written", why=error.strerror) from error
     return target
 
 
-def generate(environment: Mapping[str, str]) -> Slug:
-    """Write the app in APP_PATH, without what .slugignore names, as a slug beside it; the file is SLUG in /tmp."""
+def generate(environment: Mapping[str, str]) -> tuple[Slug, tuple[str, ...]]:
+    """Write the app in APP_PATH, without what .slugignore names, as the file SLUG in /tmp; and warnings of that file.
+
+    When it fails, the slug that was there before stays.
+    """
     check_inside(environment, "slug generate")
     app = Path(container_paths(environment).app)
     ignore = parse_slugignore(read_app_file(app, ".slugignore") or b"")
-    with open(_file(), "wb") as out:
-        return write_slug(app, out, ignore=ignore.matches)
+    new = _file().with_name(f"{SLUG}.new-{os.getpid()}")
+    try:
+        with open(new, "wb") as out:
+            slug = write_slug(app, out, ignore=ignore.matches)
+        new.replace(_file())
+    finally:
+        new.unlink(missing_ok=True)
+    return slug, ignore.warnings
 
 
 def export(url: str, environment: Mapping[str, str], ports: Ports) -> None:
