@@ -58,7 +58,7 @@ def stored(objects: ObjectServer, app: Callable[..., Path], buildpack: Callable[
 
 
 def pilot(server: ObjectServer, **more: str) -> dict[str, str]:
-    """The environment of a slug-pilot's pod."""
+    """The environment of a slug-pilot's pod; the keys are for the platform's older builders, which know their store."""
     required = ((kind, server.url(f"/open/{kind}.tgz{SIGNED}")) for kind in ("apt", "python"))
     return {
         "SOURCE_GET_URL": server.url(f"/open/source.tgz{SIGNED}"),
@@ -66,6 +66,9 @@ def pilot(server: ObjectServer, **more: str) -> dict[str, str]:
         "CACHE_GET_URL": server.url(f"/open/cache.tgz{SIGNED}"),
         "CACHE_SET_URL": server.url(f"/open/cache.tgz{SIGNED}"),
         "REQUIRED_BUILDPACKS": ";".join(f"tar {kind} {url} v1" for kind, url in required),
+        "TAR_PATH": "home/app:1/tar",
+        "PUT_PATH": "home/app:1/push",
+        "CACHE_PATH": "home/app/cache",
         "PILOT_BUILDER_TIMEOUT": "15m",
         "COLOUR": "red",
         **more,
