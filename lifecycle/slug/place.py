@@ -47,6 +47,20 @@ def check_writable(root: BuildRoot, inside: str) -> None:
         raise NoAccess(f"{inside} cannot be written to", why=why, fix=_WRITABLE)
 
 
+def is_planted(place: str) -> bool:
+    """Whether a host path is a link that another user than root or this one made: where processes of a build may put
+    links, and this process may do more than they, it leads to what is none of theirs.
+    """
+    return os.path.islink(place) and os.lstat(place).st_uid not in (0, os.geteuid())
+
+
+def own_directory(root: BuildRoot, inside: str) -> str:
+    """The host path of a directory of the build. Raises BadFile where a process of the build has put a link there."""
+    if is_planted(root.host(inside, follow=False)):
+        raise BadFile(f"{inside} is not used", why="the build has put a link in its place", where=inside)
+    return root.host(inside)
+
+
 def move_app(root: BuildRoot, build: str, app: str, owner: tuple[int, int] | None) -> None:
     """Make what is in the directory ``build`` the content of ``app``, whatever was there before.
 
@@ -54,7 +68,7 @@ def move_app(root: BuildRoot, build: str, app: str, owner: tuple[int, int] | Non
     to ``owner``. A ``.git`` there stays too, unless the build brings one: no build gets it and no slug has it, but
     ``app`` may be where somebody works.
     """
-    source, target = root.host(build), root.host(app)
+    source, target = own_directory(root, build), own_directory(root, app)
     if os.path.samefile(source, target):
         return
     clear(target, spare="" if os.path.lexists(os.path.join(source, _GIT)) else _GIT)

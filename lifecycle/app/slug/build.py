@@ -45,6 +45,7 @@ from lifecycle.slug.moments import (
     Warned,
 )
 from lifecycle.slug.pipeline import Compiled, SlugInputs, compile_slug
+from lifecycle.slug.place import own_directory
 from lifecycle.slug.procfile import render_types_yaml
 from lifecycle.slug.selection import Selection, choose
 from lifecycle.slug.transfer import (
@@ -326,7 +327,7 @@ def _kept_cache(request: SlugRequest, site: Site, restored: Restored, journal: J
         yield "none"
         return
     journal.tell(CheckingCache())
-    with kept(request.cache, site.host(site.paths.cache), restored) as checked:
+    with kept(request.cache, Path(own_directory(site.root, site.paths.cache)), restored) as checked:
         yield checked.state
     journal.tell(checked)
 

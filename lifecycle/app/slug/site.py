@@ -26,6 +26,7 @@ from lifecycle.slug.archive import clear
 from lifecycle.slug.direct import DirectRunner
 from lifecycle.slug.environment import process_variables
 from lifecycle.slug.paths import Paths
+from lifecycle.slug.place import is_planted
 from lifecycle.snapshot import Root
 
 INSIDE = "PYLIFE_SLUG_IMAGE"
@@ -100,20 +101,14 @@ def container_site(environment: Mapping[str, str], limits: Limits, *, cached: bo
     runner = DirectRunner(owner.chown, limits.timeout)
     try:
         for place in (*fresh, paths.cache, paths.env):
-            _refuse_planted(place)
+            if is_planted(place):  # by an earlier build, to have its target emptied and filled
+                os.unlink(place)
         for place in filter(os.path.isdir, fresh):
             clear(place)
         _make(paths, inside, owner)
     except (BadFile, OSError) as error:
         raise NotWritable("This container is no place to build in", why=str(error)) from error
     yield Site(inside, runner, paths, owner, process_variables(environment))
-
-
-def _refuse_planted(place: str) -> None:
-    """Remove a link that another user than this one put where a directory of the build is to be: behind it this process
-    would empty and fill what that user may not touch."""
-    if os.path.islink(place) and os.lstat(place).st_uid not in (0, os.geteuid()):
-        os.unlink(place)
 
 
 def chosen_path(paths: Paths) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.buildpack.tree import BadFile, BuildRoot
 from lifecycle.slug.place import move_app
 
 
@@ -39,3 +40,17 @@ def test_a_history_that_the_build_made_takes_the_place_of_the_other(root: BuildR
         root.write(f"{place}/.git/HEAD", text)
     move_app(root, "/build", "/app", None)
     assert root.read("/app/.git/HEAD") == b"new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="being two users needs root")
+@pytest.mark.parametrize(("owner", "followed"), [(2000, False), (0, True)])
+def test_a_link_that_the_build_put_in_its_place_is_not_followed(root: BuildRoot, owner: int, followed: bool) -> None:
+    (root.path / "build").rename(root.path / "etc")
+    (root.path / "build").symlink_to("/etc")
+    os.lchown(root.path / "build", owner, owner)
+    if followed:  # who made the image may have put it on another disk
+        move_app(root, "/build", "/app", None)
+    else:
+        with pytest.raises(BadFile, match="a link in its place"):
+            move_app(root, "/build", "/app", None)
+    assert root.names("/etc") == ([] if followed else ["made"])
