@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -35,6 +34,10 @@ from lifecycle.slug.moments import Journal
 from lifecycle.slug.release import Release, render_release
 from lifecycle.slug.start import commands
 from lifecycle.slug.transfer import Target, fetch_slug, send
+
+_APP_MODE = 0o755
+"""The mode of the app's directory, whatever a buildpack or an archive gave it. It is in each layer of the app, so these
+are the layers of the same app's slug only when it is always the same."""
 
 
 class NoSlugInImage(PylifeError):
@@ -77,11 +80,8 @@ def to_image(request: ImageRequest, slug: str, ports: Ports) -> BuildResult:
         destinations = _destinations(request, ports)
         with step(ports.sink, "slug", "Unpack the slug") as told:
             stdin = sys.stdin.buffer if sys.stdin is not None else None
-            app = site.host(LAYOUT.app)
-            mode = stat.S_IMODE(app.stat().st_mode)
             with fetch_slug(slug, ports.remotes(), stdin) as stream:
-                read = read_slug(stream, app, slug, owner=site.owner.chown)
-            app.chmod(mode)  # a slug says nothing of it, and every layer of the app does
+                read = read_slug(stream, site.host(LAYOUT.app), slug, owner=site.owner.chown)
             told.detail = f"{read.entries} entries"
         return _export(request, site, [("slug", "")], commands(site.root, LAYOUT.app), destinations, ports)
 
@@ -121,6 +121,7 @@ def _export(
 ) -> BuildResult:
     assert site.engine is not None and site.snapshot is not None and site.image is not None
     run_image = _run_image(request, site, destinations.pushed, ports)
+    site.host(LAYOUT.app).chmod(_APP_MODE)
     built = as_built(used, processes, site.root, site.owner.chown)
     inputs = ExportInputs(
         built=built,

@@ -115,3 +115,21 @@ def test_a_process_of_an_image_has_the_port_of_the_family_when_none_is_given(
     pylife("build", "--slug", "--app", source, "-b", buildpack("any"), "--no-cache", "--image", image_name)
     assert pylife("run", image_name).out == "5000 /app\n"
     assert pylife("run", image_name, "-e", "PORT=81").out == "81 /app\n"
+
+
+def test_an_image_has_the_layers_of_its_slug_whatever_a_buildpack_did_to_the_apps_directory(
+    pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker, image_name: str, tmp_path: Path
+) -> None:
+    source, pack, slug = (
+        app({"Procfile": "who: stat -c %a /app\n"}),
+        buildpack("a", compile="chmod 711 /app"),
+        tmp_path / "s",
+    )
+    pylife("slug", "build", "--app", source, "-b", pack, "--no-cache", "-o", slug)
+    found = []
+    for words in (("build", "--slug", "--app", source, "-b", pack, "--no-cache"), ("slug", "to-image", slug)):
+        pylife(*words, "--image", image_name)
+        layers = pylife("inspect", image_name, "--json").json["layers"]
+        found.append([layer["diff_id"] for layer in layers if layer["created_by"].startswith("Application ")])
+        assert pylife("run", image_name).out == "755\n"
+    assert found[0] == found[1] and len(found[0]) == 1
