@@ -54,6 +54,7 @@ from lifecycle.slug.moments import (
     TypesFound,
     Warned,
 )
+from lifecycle.slug.ownership import give
 from lifecycle.slug.paths import Paths
 from lifecycle.slug.place import check_writable, make_inside, move_app
 from lifecycle.slug.procfile import Procfile, parse_procfile
@@ -160,6 +161,7 @@ class Build:
         for place in (paths.build, paths.app, paths.cache, paths.env):
             root.make_dirs(place, owner=owner)
         check_writable(root, paths.app)
+        give(root, paths.cache, owner)
         for buildpack in inputs.buildpacks:
             make_executable(buildpack, root)
         variables = _variables(inputs, root, paths, journal)

@@ -12,6 +12,7 @@ import pytest
 from classic import World
 
 from lifecycle.buildpack.tree import BadFile
+from lifecycle.slug import pipeline
 from lifecycle.slug.buildpack import CompileFailed, ReleaseFailed
 from lifecycle.slug.detection import BuildpackNotDetected, NoBuildpackDetected
 from lifecycle.slug.environment import BadSshKey
@@ -32,6 +33,7 @@ from lifecycle.slug.moments import (
 from lifecycle.slug.pipeline import NoTests
 from lifecycle.slug.procfile import BadProcfile
 from lifecycle.slug.release import BadRelease
+from lifecycle.store.errors import NoAccess
 
 
 @pytest.fixture
@@ -326,6 +328,30 @@ def test_cache_stays_where_it_was(world: World) -> None:
     world.build()
     assert world.lines == ["restored"]
     assert (world.top / "cache/after").read_text() == "kept\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_cache_of_another_user_becomes_the_builds(world: World) -> None:
+    outside = world.top / "outside"
+    outside.write_text("")
+    (world.top / "cache/sub").mkdir()
+    (world.top / "cache/sub/file").write_text("x")
+    (world.top / "cache/sub/link").symlink_to(outside)
+    world.top.chmod(0o755)
+    world.buildpack("one")
+    pipeline.compile_slug(world.inputs(), world.root, world.runner, world.paths, (2000, 2001), world)
+    found = [path.lstat() for path in ((world.top / "cache"), *sorted((world.top / "cache").rglob("*")))]
+    assert [(each.st_uid, each.st_gid) for each in found] == [(2000, 2001)] * 4
+    assert outside.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_cache_that_cannot_be_written_is_known_before_anything_is_compiled(world: World) -> None:
+    (world.top / "cache").chmod(0o555)
+    world.buildpack("one", compile="echo compiled")
+    with pytest.raises(NoAccess, match="cache cannot be written to"):
+        world.build()
+    assert world.lines == []
 
 
 # -- export, .env, hooks -----------------------------------------------------------------------------------------
