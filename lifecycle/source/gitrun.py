@@ -37,6 +37,8 @@ _SETTINGS = {
     "maintenance.auto": "false",
     "safe.directory": "*",  # the cache may be seen through a user namespace, where its files seem another's
 }
+_UPLOAD_PACK = "--upload-pack=git -c 'safe.directory=*' upload-pack"
+"""git's other half, which reads a repository of this host, gets no settings by the environment."""
 _DENIED = re.compile(
     rb"Authentication failed|could not read (Username|Password)|prompts disabled|Permission denied|"
     rb"error: 40[13]\b|HTTP 40[13]\b|Host key verification failed|access denied",
@@ -115,6 +117,8 @@ class Git:
         index: Path | None = None,
         files: bool = False,
     ) -> subprocess.CompletedProcess[bytes]:
+        if files and arguments[0] in ("fetch", "ls-remote"):
+            arguments = (arguments[0], _UPLOAD_PACK, *arguments[1:])
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         environment |= {
             "GIT_ALLOW_PROTOCOL": f"{_PROTOCOLS}:file" if files else _PROTOCOLS,

@@ -220,6 +220,15 @@ def test_an_empty_repository_has_no_head(served: GitServer, remotes: Remotes) ->
         fetch_git(place(served), remotes)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to another user needs root")
+def test_a_repository_of_this_host_may_be_another_users(remotes: Remotes, app: Path, tmp_path: Path) -> None:
+    """as one is that was mounted into a container"""
+    for path in (app, *app.rglob("*")):
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    found = fetch_git(GitRef(f"file://{app}", "main"), remotes)
+    assert (found.directory / "app/main.py").is_file()
+
+
 def test_a_commit_that_is_not_there(served: GitServer, remotes: Remotes, app: Path) -> None:
     with pytest.raises(UnknownGitRef, match="has no commit"):
         fetch_git(place(served, f"#{'0123456789' * 4}"), remotes)
