@@ -23,7 +23,7 @@ from lifecycle.source.fetch import fetch_url, is_url, origin_of, request_target,
 from lifecycle.source.remote_errors import Offline, RemoteBadAnswer, RemoteCertificate
 from lifecycle.source.remotes import Remotes
 from lifecycle.source.s3 import fetch_s3, object_url, signature
-from lifecycle.store.errors import disk_errors, of_oserror
+from lifecycle.store.errors import NoAccess, disk_errors, of_oserror
 from lifecycle.store.partial import Partial, sweep
 from lifecycle.transport.errors import HttpError
 
@@ -151,6 +151,19 @@ def parse_target(text: str) -> Target:
     if not text.strip() or is_directory:
         raise BadTarget(f"{text!r} names no file", why="it is a directory" if text.strip() else "it is empty")
     return FileTarget(path)
+
+
+def check_target(target: Target) -> None:
+    """Raise NoAccess for a file that cannot be written where it is to be: better before a build than after it."""
+    if not isinstance(target, FileTarget) or not _is_replaceable(target.path):
+        return
+    folder = Path(os.path.realpath(target.path)).parent
+    if not folder.is_dir():
+        raise NoAccess(
+            f"{target} cannot be written", why=f"{folder} is no directory", fix=f"Make it: mkdir -p {folder}"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise NoAccess(f"{target} cannot be written", why=f"user {os.geteuid()} may not write in {folder}")
 
 
 def send(

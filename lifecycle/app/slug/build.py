@@ -52,6 +52,7 @@ from lifecycle.slug.transfer import (
     ObjectTarget,
     Target,
     UrlTarget,
+    check_target,
     finality,
     is_current,
     locate,
@@ -128,6 +129,8 @@ def build_slug(request: SlugRequest, site: Site, ports: Ports, journal: Journal)
     with _told(telling), scratch(ports) as work, ExitStack() as held:
         telling.tell(Started(_stack(request, site)))
         with telling.step("setup"):
+            for target in (*request.targets, *((request.types,) if request.types is not None else ())):
+                check_target(target)
             inputs, restored = _set_up(request, site, telling, work, held)
         compiled = compile_slug(inputs, site.root, site.runner, site.paths, site.owner.chown, telling)
         with telling.step("export"):
@@ -249,10 +252,18 @@ def for_strangers(remotes: Remotes) -> Remotes:
 
 
 def _installed(site: Site) -> list[ClassicBuildpack]:
-    """The buildpacks that the image, or ``herokuish buildpack install``, has put among the builder's own."""
+    """The buildpacks that the image, a volume or ``herokuish buildpack install`` has put among the builder's own; each
+    a copy: compiling may leave its ``export`` there, and a volume is not the build's to write.
+    """
     top = site.paths.buildpacks
-    names = [name for name in site.root.names(top) if not name.startswith(".") and site.root.is_dir(f"{top}/{name}")]
-    return [ClassicBuildpack(name, f"{top}/{name}") for name in names]
+    found = []
+    for name in site.root.names(top):
+        if name.startswith(".") or not site.root.is_dir(f"{top}/{name}"):
+            continue
+        inside = f"{chosen_path(site.paths)}/installed-{name}"
+        copy_directory(site.host(f"{top}/{name}"), site.host(inside), owner=site.owner.chown)
+        found.append(ClassicBuildpack(name, inside))
+    return found
 
 
 def _pack(request: SlugRequest, site: Site, file: Path, journal: Journal) -> Slug:

@@ -37,6 +37,8 @@ _CONTRACT = ("TAR_PATH", "PUT_PATH", "SOURCE_GET_URL", "SLUG_SET_URL", "CACHE_GE
 _DURATION = re.compile(r"(\d+(?:\.\d*)?)(ms|h|m|s)")
 _COMMA = re.compile(r",(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 """Between two URLs; one within a URL is a part of it."""
+_LATEST = 253_402_300_799
+"""The end of the year 9999, in seconds: what comes later, archives and file systems cannot hold."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -253,7 +255,7 @@ def _sending(ports: Ports) -> Path:
 
 def _created(environment: Mapping[str, str]) -> int:
     text = environment.get("SOURCE_DATE_EPOCH", "")
-    if text and not (text.isascii() and text.isdigit()):
+    if text and not (text.isascii() and text.isdigit() and int(text) <= _LATEST):
         raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds", fix="Give a number, or unset it.")
     return int(text) if text else EPOCH
 

@@ -81,7 +81,7 @@ def test_a_cache_that_cannot_be_put_there_is_refused_before_the_build(ports: Por
         resolve(SlugOrder(app="."), {"CACHE_SET_URL": "nowhere"}, ports)
 
 
-@pytest.mark.parametrize("text", ["soon", "-1", "\u00b2"])
+@pytest.mark.parametrize("text", ["soon", "-1", "\u00b2", "9" * 22])
 def test_a_time_that_is_none_is_refused(text: str, ports: Ports) -> None:
     with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH"):
         resolve(SlugOrder(app="."), {"SOURCE_DATE_EPOCH": text}, ports)

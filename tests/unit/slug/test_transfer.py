@@ -26,6 +26,7 @@ from lifecycle.slug.transfer import (
     Target,
     TargetUnreachable,
     UrlTarget,
+    check_target,
     fetch_slug,
     finality,
     is_current,
@@ -180,6 +181,16 @@ def test_a_full_disk_leaves_the_old_file(slug: Path, remotes: Remotes, tmp_path:
         send(slug, FileTarget(old), remotes)
     assert old.read_bytes() == OLD
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made.tgz", "slug.tgz"]
+
+
+def test_a_file_that_cannot_be_written_is_known_before_the_build(tmp_path: Path, slug: Path) -> None:
+    for target in (FileTarget(tmp_path / "new"), FileTarget(slug), FileTarget(Path("/dev/null")), StdoutTarget()):
+        check_target(target)
+    for path, words in ((tmp_path / "missing" / "x", "is no directory"), (slug / "x", "is no directory")):
+        with pytest.raises(NoAccess, match=words):
+            check_target(FileTarget(path))
+    with pytest.raises(NoAccess, match="may not write in"):
+        check_target(FileTarget(Path("/proc/self/slug.tgz")))
 
 
 def test_a_folder_that_is_not_there_is_told(slug: Path, remotes: Remotes, tmp_path: Path) -> None:
