@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.buildpack.tree import BadFile, BuildRoot
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
 from lifecycle.slug.paths import VARIABLES, Paths
@@ -168,12 +168,17 @@ def _discard(place: str) -> None:
 def read_env_dir(root: BuildRoot, inside: str) -> dict[str, str]:
     """The variables of the env directory ``inside``, sorted; a byte that is no UTF-8 is a surrogate escape.
 
-    Hidden files and directories count for nothing: a mounted secret has such of its own. Raises BadFile.
+    Hidden files and directories count for nothing: a mounted secret has such of its own. Raises BadConfigVariable.
     """
     found = {}
-    for name in root.names(inside) if root.is_dir(inside) else ():
-        if not name.startswith(".") and root.is_file(f"{inside}/{name}"):
-            found[name] = os.fsdecode(root.read(f"{inside}/{name}") or b"")
+    try:
+        for name in root.names(inside) if root.is_dir(inside) else ():
+            if not name.startswith(".") and root.is_file(f"{inside}/{name}"):
+                found[name] = os.fsdecode(root.read(f"{inside}/{name}") or b"")
+    except BadFile as error:
+        what = f"The config variables in {inside} cannot be used"
+        fix = "Let the image's user (2000:2000) read the directory and its files, or run the container as root."
+        raise BadConfigVariable(what, why=str(error), fix=fix) from error
     return found
 
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
 from lifecycle.slug.appjson import read_app_json
+from lifecycle.slug.environment import parse_dotenv
 from lifecycle.slug.files import read_app_file
 
 Kind = Literal["git", "archive", "local", "named", "web"]
@@ -122,7 +123,7 @@ def choose(
     """Which buildpacks build the app whose source is in the directory ``app``.
 
     The first that says anything decides: the list ``wanted`` of the user; ``required`` (REQUIRED_BUILDPACKS);
-    BUILDPACK_URL in ``config_vars``; the file .buildpacks; app.json, which may have others for the tests
+    BUILDPACK_URL in ``config_vars``, or else in the app's .env; the file .buildpacks; app.json, which may have others for the tests
     (``environment``); else the builder's own order.
     Raises BadBuildpackUrl, BadAppJson.
     """
@@ -136,6 +137,9 @@ def choose(
         warnings = ()
     if url := config_vars.get("BUILDPACK_URL", "").strip():
         return replace(_selected([parse_reference(url, known)], "BUILDPACK_URL"), warnings=warnings)
+    if url := parse_dotenv(read_app_file(app, ".env") or b"").variables.get("BUILDPACK_URL", "").strip():
+        named = _selected([parse_reference(url, known)], "BUILDPACK_URL in .env")
+        return replace(named, trusted=False, warnings=warnings)
     lines = _buildpacks_lines(app)
     if lines:
         listed = [parse_reference(line, known) for line in lines]

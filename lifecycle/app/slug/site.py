@@ -95,7 +95,7 @@ def container_site(environment: Mapping[str, str], limits: Limits, *, cached: bo
     inside, paths = BuildRoot(Path("/")), container_paths(environment)
     fresh = [paths.build, chosen_path(paths)]
     if not cached:
-        paths = replace(paths, cache=f"{paths.buildpacks}/.no-cache")
+        paths = replace(paths, cache=f"{paths.build}.cache")
         fresh.append(paths.cache)
     owner = _owner(inside)
     runner = DirectRunner(owner.chown, limits.timeout)
@@ -112,8 +112,8 @@ def container_site(environment: Mapping[str, str], limits: Limits, *, cached: bo
 
 
 def chosen_path(paths: Paths) -> str:
-    """Where the buildpacks of one build are put: beside those installed, hidden from them."""
-    return f"{paths.buildpacks}/.chosen"
+    """Where the buildpacks of one build are put: not among those installed, which may be a volume of the host's."""
+    return f"{paths.build}.buildpacks"
 
 
 def is_inside(environment: Mapping[str, str]) -> bool:

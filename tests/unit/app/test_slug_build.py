@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from classic_buildpack import write_buildpack
 from objectserver import ObjectServer, serve_objects
 
 from lifecycle.app.slug.build import SlugRequest, prepare
@@ -71,3 +72,19 @@ def test_a_token_that_is_bound_to_no_host_goes_to_those_only_that_the_user_named
         set_up(SlugRequest(str(source), remotes, buildpacks=wanted), site, tmp_path)
     assert server.requests
     assert all(("authorization" in headers) is bool(wanted) for _, _, headers in server.requests)
+
+
+def test_installed_buildpacks_may_be_a_volume_that_nothing_is_written_to(
+    site: Site, source: Path, tmp_path: Path
+) -> None:
+    for name in ("20_two", "10_one"):
+        write_buildpack(tmp_path / "b" / name, {"detect": "true", "compile": "true"})
+    (tmp_path / "b" / ".git").mkdir()
+    before = sorted(str(path) for path in (tmp_path / "b").rglob("*"))
+    with ExitStack() as held:
+        request = SlugRequest(str(source), Remotes(tmp_path / "remotes"))
+        inputs = prepare(request, site, Quiet(), tmp_path / "work", held)
+    assert [pack.name for pack in inputs.buildpacks][:3] == ["10_one", "20_two", "python"]
+    for pack in inputs.buildpacks:
+        site.root.write(f"{pack.path}/export", b"")
+    assert sorted(str(path) for path in (tmp_path / "b").rglob("*")) == before

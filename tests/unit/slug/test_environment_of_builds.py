@@ -180,3 +180,12 @@ def test_ssh_command_uses_that_key_alone() -> None:
     command = ssh_command("/k").split()
     assert command[:3] == ["ssh", "-i", "/k"]
     assert "IdentitiesOnly=yes" in command
+
+
+def test_a_mounted_variable_that_cannot_be_read_says_who_has_to_read_it(tmp_path: Path) -> None:
+    (tmp_path / "env").mkdir()
+    with open(tmp_path / "env/HUGE", "wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(BadConfigVariable, match="/env/HUGE") as caught:
+        read_env_dir(BuildRoot(tmp_path), "/env")
+    assert "2000:2000" in caught.value.fix

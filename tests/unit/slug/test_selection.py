@@ -116,6 +116,7 @@ ALL = {
     "wanted": ["https://h.example/wanted.git"],
     "required": "git required https://h.example/required.git v1",
     "BUILDPACK_URL": "https://h.example/url.git",
+    ".env": "PORT=1\nexport BUILDPACK_URL='https://h.example/dotenv.git#v1'\n",
     ".buildpacks": "https://h.example/file.git\n",
     "app.json": json.dumps({"buildpacks": [{"url": "https://h.example/json.git"}]}),
 }
@@ -127,13 +128,14 @@ ALL = {
         (0, "wanted", "the list given", True),
         (1, "required", "REQUIRED_BUILDPACKS", True),
         (2, "url", "BUILDPACK_URL", True),
-        (3, "file", ".buildpacks", False),
-        (4, "json", "app.json", False),
+        (3, "dotenv", "BUILDPACK_URL in .env", False),
+        (4, "file", ".buildpacks", False),
+        (5, "json", "app.json", False),
     ],
 )
 def test_first_that_says_anything_decides(tmp_path: Path, first: int, name: str, why: str, trusted: bool) -> None:
     given = dict(list(ALL.items())[first:])
-    for file in (".buildpacks", "app.json"):
+    for file in (".env", ".buildpacks", "app.json"):
         if file in given:
             (tmp_path / file).write_text(str(given[file]))
     variables = {"BUILDPACK_URL": str(given.get("BUILDPACK_URL", " "))}
