@@ -123,8 +123,8 @@ def choose(
     """Which buildpacks build the app whose source is in the directory ``app``.
 
     The first that says anything decides: the list ``wanted`` of the user; ``required`` (REQUIRED_BUILDPACKS);
-    BUILDPACK_URL in ``config_vars``, or else in the app's .env; the file .buildpacks; app.json, which may have others for the tests
-    (``environment``); else the builder's own order.
+    BUILDPACK_URL in ``config_vars``, or else in the app's .env; the file .buildpacks; app.json, which may have others
+    for the tests (``environment``); else the builder's own order.
     Raises BadBuildpackUrl, BadAppJson.
     """
     if wanted:
