@@ -178,6 +178,73 @@ def test_init_gets_the_slug_of_slug_url_and_ends_at_sigterm(slug: bytes, objects
     assert process.wait(timeout=5) == 143
 
 
+def test_init_unpacks_the_slug_around_mounted_logs(pylife: Pylife, slug: bytes, tmp_path: Path) -> None:
+    """BlueKing mounts a host's directories at /app/logs and /app/v3logs."""
+    for name in ("logs", "www"):
+        (tmp_path / name).mkdir(mode=0o777)
+        (tmp_path / name / "old.log").write_text("old")
+    volumes = ("-v", f"{tmp_path}/logs:/app/v3logs", "-v", f"{tmp_path}/www:/app/www")
+    done = pylife("run", *volumes, RUNNER, "--", "ls -A . v3logs www", stdin=slug)
+    assert done.out.split("\n\n") == [
+        ".:\n.profile\n.release\n.slugignore\nProcfile\nmade-by\nv3logs\nwww",
+        "v3logs:\nold.log",
+        "www:\nold.log\n",
+    ]
+    pylife("run", *volumes, RUNNER, "--", "start", "web", stdin=slug[: len(slug) // 2], code=1)
+    assert (tmp_path / "logs/old.log").read_text() == "old", "what failed was cleaned up in the volume"
+
+
+def test_init_gets_the_slug_of_a_key(pylife: Pylife, slug: bytes, objects: ObjectServer) -> None:
+    objects.objects["/git/home/app%3Agit-1f2e3d4c/push/slug.tgz"] = (slug, {})
+    given = {**objects.environment, "SLUG_URL": "home/app:git-1f2e3d4c/push/slug.tgz"}
+    options = [word for name, value in given.items() for word in ("-e", f"{name}={value}")]
+    done = pylife("run", *options, "-e", "BUILDER_STORAGE=minio", RUNNER, "--", "cat made-by; echo $SLUG_URL")
+    assert done.out == "one\n\n"
+    unknown = pylife("run", *options, RUNNER, "--", "start", "web", code=2)
+    assert "slug.missing" in unknown.err and "SLUG_GET_URL" in unknown.err
+
+
+def test_init_shows_its_steps_when_asked_to(pylife: Pylife, slug: bytes) -> None:
+    traced = pylife("run", "-e", "TRACE=1", RUNNER, "--", "start", "worker", stdin=slug)
+    assert "+ export FROM_PROFILE=profile" in traced.err
+    assert "+ " not in pylife("run", "-e", "DEBUG=1", RUNNER, "--", "start", "worker", stdin=slug).err
+
+
+def test_a_directory_that_may_not_be_written_is_told_before_anything_is_done(
+    pylife: Pylife, source: Path, slug: bytes, buildpack: Callable[..., Path]
+) -> None:
+    slow = buildpack("slow", compile="echo compiling")
+    options = ("-u", "12345:12345", "-v", f"{slow}:/packs/slow:ro", "-e", "BUILDPACK_URL=file:///packs/slow")
+    done = builder(pylife, *options, "|", "-", stdin=tar(source), code=1)
+    assert "/app cannot be written to" in done.err and "2000:2000" in done.err
+    assert "compiling" not in done.err
+    ran = pylife("run", "-u", "12345:12345", RUNNER, "--", "start", "web", stdin=slug, code=1)
+    assert "/app cannot be written to" in ran.err and "user 12345 may not" in ran.err
+
+
+def test_read_only_directories_of_an_app_get_into_the_slug(
+    pylife: Pylife, source: Path, buildpack: Callable[..., Path]
+) -> None:
+    frozen = buildpack("frozen", compile='mkdir "$1/frozen"; echo x > "$1/frozen/f"; chmod 0555 "$1/frozen"')
+    options = ("-v", f"{frozen}:/packs/frozen:ro", "-e", "BUILDPACK_URL=file:///packs/frozen")
+    assert "frozen/f" in names(builder(pylife, *options, "|", "-", stdin=tar(source)).raw)
+
+
+def test_config_variables_of_a_mounted_secret_reach_the_buildpack(
+    pylife: Pylife, source: Path, buildpack: Callable[..., Path], tmp_path: Path
+) -> None:
+    """deis mounts them at /tmp/env, to be read only."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/COLOUR").write_text("red")
+    pack = buildpack("vars", compile='cat "$3/COLOUR" "$3/SIZE"')
+    options = ("-v", f"{pack}:/packs/vars:ro", "-v", f"{tmp_path}/secret:/tmp/env:ro")
+    done = builder(
+        pylife, *options, "-e", "BUILDPACK_URL=file:///packs/vars", "-e", "SIZE=xl", "|", "-", stdin=tar(source)
+    )
+    assert "redxl" in done.err
+    assert [path.name for path in (tmp_path / "secret").iterdir()] == ["COLOUR"]
+
+
 def test_a_pod_that_is_deleted_or_too_slow_ends_its_build(
     pylife: Pylife, source: Path, buildpack: Callable[..., Path], start: Start
 ) -> None:
