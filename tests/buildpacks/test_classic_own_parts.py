@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import yaml
 from pylife_classic.kept import Kept
 from pylife_classic.kinds import KINDS
 from pylife_classic.launching import render_release, write_profile
+from pylife_classic.place import moved
 from pylife_classic.variables import Change, layer_changes
 from test_classic_own import Slug
 from workbench import ROOT
@@ -88,6 +90,39 @@ def test_a_program_of_a_launch_sets_variables_of_any_text(tmp_path: Path) -> Non
         assert "said" in done.stderr and "ended with 3" in done.stderr
 
 
+def test_a_profile_of_the_apps_own_with_that_name_still_counts(tmp_path: Path) -> None:
+    (tmp_path / "layer/env.launch").mkdir(parents=True)
+    (tmp_path / "layer/env.launch/THEIRS.override").write_text("theirs")
+    (tmp_path / ".profile.d").mkdir()
+    (tmp_path / ".profile.d/tests.sh").write_bytes(b'export MINE="mine and $THEIRS" # \xff\n')
+    write_profile(str(tmp_path), "tests", [str(tmp_path / "layer")])
+    done = subprocess.run(["bash", "-c", ". .profile.d/tests.sh; echo $MINE"], cwd=tmp_path, capture_output=True)
+    assert (done.stdout, done.stderr) == (b"mine and theirs\n", b"")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_that_cannot_be_written_to_is_built_around_and_stays_so(tmp_path: Path) -> None:
+    for name in ("build", "app"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "build/data").mkdir()
+    (tmp_path / "build/data/x").write_text("x")
+    (tmp_path / "build/data").chmod(0o555)
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        os.lchown(path, 65534, 65534)
+    child = os.fork()
+    if not child:
+        code = 1
+        with contextlib.suppress(BaseException):
+            os.chroot(tmp_path)  # the folders above are for their owner alone
+            os.setuid(65534)
+            with moved("/build", "/app"):
+                code = 0 if os.listdir("/app") == ["data"] else 2
+        os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.stat(tmp_path / "build/data").st_mode & 0o777 == 0o555
+    assert (tmp_path / "build/data/x").read_text() == "x" and not os.listdir(tmp_path / "app")
+
+
 def test_a_cache_keeps_what_only_builds_see_and_drops_layers_that_left_the_slug(tmp_path: Path) -> None:
     def build(*wanted: str) -> list[str]:
         """A build with those layers, each with its types; what is in the cache afterwards."""
@@ -142,7 +177,8 @@ def test_what_other_buildpacks_made_outlives_java_replacing_sources(tmp_path: Pa
     from pylife_sdk.context import Build
 
     app, tree, whole = tmp_path / "app", tmp_path / "tree", tmp_path / "whole"
-    for name in ("src/A.java", ".heroku/nodejs/node/bin/node", ".profile.d/nodejs.sh", "bin/post-compile", "bin/x"):
+    made = (".heroku/nodejs/node/bin/node", ".apt/usr/bin/bird", ".profile.d/nodejs.sh", "bin/post-compile")
+    for name in (*made, "src/A.java", "bin/x"):
         (app / name).parent.mkdir(parents=True, exist_ok=True)
         (app / name).write_text("")
     tree.mkdir()
@@ -152,7 +188,7 @@ def test_what_other_buildpacks_made_outlives_java_replacing_sources(tmp_path: Pa
     assert not (whole / ".heroku").exists() and (whole / "src/A.java").exists()
     replace(context, str(tree))
     found = sorted(str(path.relative_to(app)) for path in app.rglob("*") if path.is_file())
-    assert found == [".heroku/nodejs/node/bin/node", ".profile.d/nodejs.sh", "A.class", "bin/post-compile"]
+    assert found == sorted([*made, "A.class"])
 
 
 def test_two_languages_live_in_one_slug(slug: Slug) -> None:
@@ -164,7 +200,7 @@ def test_two_languages_live_in_one_slug(slug: Slug) -> None:
     export = slug.root / "nodejs" / "export"
     script = f'. {export}; exec {slug.root}/python/bin/compile "$@"'
     slug.run("python", "detect")
-    env = {**os.environ, "APP_PATH": str(slug.app), "HOME": str(slug.app), "PATH": "/usr/bin:/bin"}
+    env = {**os.environ, "APP_PATH": str(slug.app), "HOME": str(slug.app), "PATH": "/usr/bin:/bin", "STACK": "test"}
     arguments = [slug.build, slug.root / "cache", slug.root / "env"]
     done = subprocess.run(["bash", "-c", script, "x", *arguments], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -130,6 +130,24 @@ def test_tools_caches_are_kept_and_stay_out_of_the_image(ready: Bench, registry:
     assert "seen" in good(ready.build("nodejs")).out
 
 
+def test_what_nx_remembers_is_kept_with_its_cache_and_stays_out_of_the_image(ready: Bench, registry: Registry) -> None:
+    """Its database has times, and without it the cache beside it counts for nothing."""
+    script = "cat .nx/workspace-data/x.db || true; mkdir -p .nx/cache .nx/workspace-data && date > .nx/cache/a"
+    script += ' && echo "daemon: $NX_DAEMON" > .nx/workspace-data/x.db'
+    good(ready.write(app(registry, {"build": script})).build("nodejs"))
+    assert not any(ready.app.glob(".nx/*"))
+    fresh(ready)
+    assert "daemon: false" in good(ready.build("nodejs")).out
+
+
+def test_pruning_without_a_lockfile_writes_none(ready: Bench, registry: Registry) -> None:
+    files = app(registry, {"build": "true"})
+    del files["package-lock.json"]
+    assert "npm prune" in good(ready.write(files).build("nodejs")).out
+    assert not (ready.app / "package-lock.json").exists()
+    assert sorted(each for each in os.listdir(ready.app / "node_modules") if each[0] != ".") == ["parrot"]
+
+
 def test_committed_packages_are_taken_as_they_are_without_a_registry(ready: Bench, registry: Registry) -> None:
     parrot = '{"name": "parrot", "version": "1.0.9"}'  # the lockfile names another one
     files = {**app(registry), "node_modules/parrot/package.json": parrot, "node_modules/cage/package.json": "{}"}

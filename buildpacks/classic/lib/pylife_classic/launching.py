@@ -8,7 +8,8 @@ import shlex
 import tomllib
 from collections.abc import Iterable
 
-from pylife_sdk.context import read_bytes, write_file
+from pylife_sdk.context import read_bytes
+from pylife_sdk.output import note
 
 from pylife_classic.variables import layer_changes
 
@@ -29,7 +30,8 @@ END
 
 
 def write_profile(app: str, name: str, layers: Iterable[str]) -> None:
-    """Writes .profile.d/``name``.sh of the app: the environment of the layers, then their programs of exec.d."""
+    """Writes .profile.d/``name``.sh of the app: the environment of the layers, then their programs of exec.d; last what
+    the app has in a file of that name."""
     layers = list(layers)
     lines = [f"# The environment of what the buildpack {name} made."]
     lines += [change.as_shell() for change in layer_changes(layers, launch=True)]
@@ -39,9 +41,14 @@ def write_profile(app: str, name: str, layers: Iterable[str]) -> None:
     if programs:
         text += _EXECD + "".join(f"_pylife_tell {shlex.quote(path)}\n" for path in programs)
         text += "unset -f _pylife_tell\nunset _pylife_told _pylife_line _pylife_value\n"
-    folder = os.path.join(app, ".profile.d")
-    os.makedirs(folder, exist_ok=True)
-    write_file(os.path.join(folder, f"{name}.sh"), text)
+    path = os.path.join(app, ".profile.d", f"{name}.sh")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "a+", encoding="utf-8", errors="surrogateescape") as file:
+        file.seek(0)
+        if own := file.read():
+            note(f"The app's own .profile.d/{name}.sh is run after what this buildpack writes there.")
+        file.truncate(0)
+        file.write(f"{text}{own}")
 
 
 def processes(layers_folder: str, app: str) -> dict[str, str]:

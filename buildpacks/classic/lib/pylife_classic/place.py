@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,10 +41,10 @@ def moved(build_dir: str, place: str) -> Iterator[str]:
         given: list[str] = []
         try:
             for name in sorted(os.listdir(place)):
-                shutil.move(os.path.join(place, name), os.path.join(home, name))
+                _move(os.path.join(place, name), os.path.join(home, name))
                 aside.append(name)
             for name in sorted(os.listdir(build_dir)):
-                shutil.move(os.path.join(build_dir, name), os.path.join(place, name))
+                _move(os.path.join(build_dir, name), os.path.join(place, name))
                 os.symlink(os.path.join(place, name), os.path.join(build_dir, name))
                 given.append(name)
             yield home
@@ -53,9 +54,20 @@ def moved(build_dir: str, place: str) -> Iterator[str]:
                 if os.path.islink(link) and os.readlink(link) == os.path.join(place, name):
                     os.unlink(link)
             for name in sorted(os.listdir(place)):
-                shutil.move(os.path.join(place, name), os.path.join(build_dir, name))
+                _move(os.path.join(place, name), os.path.join(build_dir, name))
             for name in aside:
-                shutil.move(os.path.join(home, name), os.path.join(place, name))
+                _move(os.path.join(home, name), os.path.join(place, name))
+
+
+def _move(source: str, target: str) -> None:
+    """Moves a file or a folder, also one that its owner may not write to: its entry ".." changes."""
+    mode = os.lstat(source).st_mode
+    frozen = stat.S_ISDIR(mode) and not mode & stat.S_IWUSR
+    if frozen:
+        os.chmod(source, stat.S_IMODE(mode) | stat.S_IWUSR)
+    shutil.move(source, target)
+    if frozen:
+        os.chmod(target, stat.S_IMODE(mode))
 
 
 @contextmanager

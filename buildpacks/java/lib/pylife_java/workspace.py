@@ -14,7 +14,7 @@ from pylife_java.explode import App
 
 _STAY = ("Procfile", "project.toml", ".git")
 # A slug's: what other buildpacks made, what its start and its platform read, and the hook that is yet to run.
-_SLUG = (".heroku", ".profile.d", ".profile", "app.json", "bin/post-compile", "bin/post_compile")
+_SLUG = (".heroku", ".apt", ".profile.d", ".profile", "app.json", "bin/post-compile", "bin/post_compile")
 
 
 def remember(layer: Layer, app: App) -> None:

@@ -29,7 +29,8 @@ def install(tool: Tool, *, locked: bool, production: bool, offline: bool) -> lis
 def prune(tool: Tool, *, locked: bool, workspace: bool) -> list[str]:
     """The command that removes development dependencies; empty where this package manager has none."""
     if tool.name == "npm":
-        return ["npm", "prune", "--omit=dev", "--ignore-scripts", "--prefer-offline"]
+        lock = [] if locked else ["--no-package-lock"]  # which it would write, into the first build's app alone
+        return ["npm", "prune", *lock, "--omit=dev", "--ignore-scripts", "--prefer-offline"]
     if tool.name == "pnpm":
         if not workspace:
             return ["pnpm", "prune", "--prod", "--ignore-scripts"]

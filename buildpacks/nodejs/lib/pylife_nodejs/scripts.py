@@ -17,7 +17,16 @@ from pylife_nodejs.scripts_plan import Step
 from pylife_nodejs.settings import Settings
 from pylife_nodejs.tools import Tool
 
-_CACHES = ("node_modules/.cache", ".next/cache", ".nuxt/cache", ".parcel-cache", ".turbo", ".nx/cache")
+_CACHES = (
+    "node_modules/.cache",
+    ".next/cache",
+    ".nuxt/cache",
+    ".parcel-cache",
+    ".turbo",
+    ".nx/cache",
+    ".nx/workspace-data",  # the database that tells what is in it, with times
+    ".angular/cache",
+)
 
 
 def run_steps(steps: list[Step], tool: Tool, settings: Settings, build: Build) -> None:

@@ -75,6 +75,7 @@ def prepared(build: Build, project: Project, node: Node, tool: Tool) -> Iterator
     }
     env.setdefault("NPM_CONFIG_LOGLEVEL", "error")
     env.setdefault("NODE_ENV", "production")
+    env.setdefault("NX_DAEMON", "false")  # it would outlive the script, and write into the app
     if node.headers:
         env |= {"npm_config_nodedir": node.headers, "npm_package_config_node_gyp_nodedir": node.headers}
     if offline and tool.name == "yarn":

@@ -67,7 +67,7 @@ def provide_tool(build: Build, manager: Manager, node_version: str, *, launch: b
     if not version:
         found = _find(build, package, Range(manager.wanted).allows, asked, manager)
         version = found.version
-    key = {"package": package, "version": version, "hash": ":".join(manager.hash or ()), "recipe": "2"}
+    key = {"package": package, "version": version, "hash": ":".join(manager.hash or ()), "recipe": "3"}
     if reason := layer.stale(key):
         note(f"Installing {manager.title} {version}: {reason}.")
         found = found or _find(build, package, lambda each: each == version, version, manager)
@@ -198,6 +198,10 @@ def _described(directory: str) -> dict[str, Any]:
 
 
 def _write_program(path: str, script: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    write_file(path, f'#!/bin/sh\nexec node "{script}" "$@"\n')
+    """A program that starts a script: one of its own layer by the place in it, since a slug's build moves layers."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    if script.startswith(os.path.dirname(folder) + os.sep):
+        script = f"${{self%/*}}/{os.path.relpath(script, folder)}"
+    write_file(path, f'#!/bin/sh\nself=$0\n[ ! -h "$0" ] || self=$(readlink -f "$0")\nexec node "{script}" "$@"\n')
     os.chmod(path, 0o755)
