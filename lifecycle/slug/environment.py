@@ -204,7 +204,8 @@ def parse_dotenv(raw: bytes) -> Dotenv:
         name, equals, value = re.sub(r"^export\s+", "", text).partition("=")
         name = name.rstrip()
         if not equals or not _NAME.fullmatch(name) or "\0" in value:
-            warnings.append(f".env, line {number}: {name[:40]!r} is not NAME=VALUE, and is left out.")
+            # not shown: it may be a line of a private key that was written over several
+            warnings.append(f".env, line {number}: this is not NAME=VALUE on one line, and is left out.")
         elif name in _OWN:
             warnings.append(f".env, line {number}: {name} is for the builder to set, and is left out.")
         else:
