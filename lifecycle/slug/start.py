@@ -17,16 +17,20 @@ DEFAULT_PORT = "5000"
 """The ``$PORT`` of a process that was given none: what the family's routers expect."""
 
 SCRIPT = """\
+[ -n "$TRACE$DEIS_DEBUG" ] && set -x
 export HOME="$1"; shift
 cd "$HOME" || exit 1
+pylife_words=("$@")
 for profile in /etc/profile.d/*.sh "$HOME"/.profile.d/* "$HOME"/.profile; do
     [ -f "$profile" ] && . "$profile"
 done
-unset profile
+set -- "${pylife_words[@]}"
+unset profile pylife_words
 if [ "$1" = -c ]; then exec bash -c "$2"; fi
 exec "$@"
 """
-"""Run by ``bash -c``: profiles in the order of their names, then the command in the place of the shell."""
+"""Run by ``bash -c``: profiles in the order of their names, then the command in the place of the shell. The ``set --``
+of a profile does not change the command."""
 
 
 class UnknownType(PylifeError):
