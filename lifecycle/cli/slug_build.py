@@ -42,8 +42,11 @@ def journal(session: Session, log: str, silent: bool) -> Journal:
 
 
 def classic_buildpacks(texts: Sequence[str]) -> tuple[str, ...]:
-    """What -b names; a directory that is there is meant, however it is written."""
-    return tuple(os.path.abspath(text) if os.sep in text and os.path.isdir(text) else text for text in texts)
+    """What -b names; a directory that is there is meant, however it is written, save by the name of one of pylife's
+    own buildpacks."""
+    from lifecycle.app.slug.defaults import ORDER
+
+    return tuple(os.path.abspath(text) if text not in ORDER and os.path.isdir(text) else text for text in texts)
 
 
 def build_slug_image(session: Session, options: dict[str, Any]) -> None:

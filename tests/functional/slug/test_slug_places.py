@@ -133,3 +133,15 @@ def test_an_image_has_the_layers_of_its_slug_whatever_a_buildpack_did_to_the_app
         found.append([layer["diff_id"] for layer in layers if layer["created_by"].startswith("Application ")])
         assert pylife("run", image_name).out == "755\n"
     assert found[0] == found[1] and len(found[0]) == 1
+
+
+def test_a_directory_is_a_buildpack_by_its_bare_name_but_never_in_the_place_of_pylifes_own(
+    pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker
+) -> None:
+    directory = buildpack("mine").parent
+    buildpack("null", detect="echo Impostor")
+    source = app({"Procfile": "web: true\n"})
+    words = ("slug", "buildpack", "detect", "--app", source)
+    assert pylife(*words, "-b", "mine", cwd=directory).out == "Mine\n"
+    assert pylife(*words, "-b", "null", cwd=directory).out == "Null\n"
+    assert "slug.bad-buildpack-url" in pylife(*words, "-b", "none", cwd=directory, code=2).err
