@@ -42,7 +42,7 @@ _LOGS = ("pylife", "slugbuilder", "slug-pilot", "herokuish")
 @click.option("--stack", metavar="NAME", help="The value of $STACK (default: the image's).")
 @click.option("--builder", metavar="NAME", help="The image to build on (default: the slugbuilder).")
 @click.option("--source-version", metavar="TEXT", help="The value of $SOURCE_VERSION (default: git's commit).")
-@click.option("--max-size", metavar="SIZE", help="Refuse a larger slug (default: 1g).")
+@click.option("--max-size", metavar="SIZE", help="Refuse a larger slug (default: 1g; 0: never).")
 @click.option("--log", type=click.Choice(_LOGS), help="Say it as this tool does (default: pylife).")
 @limit_options
 @registry_flags
@@ -56,6 +56,7 @@ def build(session: Session, /, **options: Any) -> None:
     before the variable that says the same.
     """
     from lifecycle.app.slug.order import SlugOrder, carry_out, is_ordered
+    from lifecycle.slug.archive import parse_size
 
     env = _config_vars(options)
     outputs = options["outputs"]
@@ -72,7 +73,7 @@ def build(session: Session, /, **options: Any) -> None:
         stack=options["stack"],
         builder=options["builder"],
         source_version=options["source_version"],
-        max_size=parse_memory(options["max_size"]),
+        max_size=parse_size(options["max_size"]) if options["max_size"] is not None else None,
         log=options["log"],
         network="none" if options["network"] == "none" else "host",
         memory=parse_memory(options["memory"]),

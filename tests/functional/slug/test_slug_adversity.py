@@ -142,6 +142,13 @@ def test_bad_input_is_told_and_what_was_there_stays(
     assert place.files == before
 
 
+def test_a_limit_of_0_is_none_as_the_advice_says(pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker) -> None:
+    words = ("slug", "build", "--app", app({"x": ""}), "-b", buildpack("any"), "--no-cache", "-o", "/dev/null")
+    pylife(*words, "--max-size", "0")
+    wrong = pylife(*words, "--max-size", "large", code=2)
+    assert "slug.bad-size-limit" in wrong.err
+
+
 def test_tabs_in_a_procfile_are_warned_of(pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker) -> None:
     words = ("slug", "build", "--app", app({"Procfile": "web:\ta\n"}), "-b", buildpack("any"), "--no-cache")
     said = pylife(*words, "-o", "/dev/null").err
