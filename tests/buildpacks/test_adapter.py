@@ -110,16 +110,20 @@ def test_an_image_without_python_is_told_of(bench: Bench, classic: Maker, tmp_pa
 # -- what compile gets -------------------------------------------------------------------------------------------
 
 
-SHOW = 'echo "args: $1 | $2 | $3"; echo "stack: $STACK"; echo "home: $HOME"; echo "secret: $(cat "$3/SECRET")"'
+SHOW = """
+echo "args: $1 | $2 | $3"; echo "stack: $STACK"; echo "home: $HOME"; echo "runs in: $APP_PATH"
+echo "secret: $(cat "$3/SECRET")"
+"""
 
 
 def test_compile_gets_app_cache_and_env_directory(bench: Bench, classic: Maker) -> None:
-    buildpack = classic(compile=f"{SHOW}; echo to-stderr >&2; echo $SOURCE_VERSION")
+    buildpack = classic(compile=f"{SHOW}echo to-stderr >&2; echo $SOURCE_VERSION")
     bench.user_env(SECRET="s3", SOURCE_VERSION="abc123")
     ran = bench.build(buildpack, CNB_TARGET_DISTRO_NAME="ubuntu", CNB_TARGET_DISTRO_VERSION="24.04")
     assert ran.code == 0, ran.err
     cache = layer(bench, buildpack, "cache")
     assert f"args: {bench.app} | {cache} | {bench.root / 'platform/env'}" in ran.out
+    assert f"runs in: {bench.app}\n" in ran.out
     assert "secret: s3" in ran.out and "stack: heroku-24" in ran.out and "abc123" in ran.out
     assert "to-stderr" in ran.err
     assert types(bench, buildpack, "cache") == ["cache"]
@@ -188,6 +192,17 @@ EOT
     found = {"PATH": path, "BIRD": "two\nlines", "CAGE": "open", "GONE": ""}
     assert exported(bench, buildpack) == {f"{name}.override": value for name, value in found.items()}
     assert types(bench, buildpack, "buildpack") == ["build"], "what export names may be in the buildpack"
+
+
+def test_an_export_of_bytes_that_are_no_text_is_handed_on_as_it_is(bench: Bench, classic: Maker) -> None:
+    compile = r"""printf 'export RAW="\xff" GOOD=1\n' > "$(dirname "$0")/../export" """
+    buildpack = classic(compile=compile)
+    for _ in range(2):
+        ran = bench.build(buildpack)
+        assert ran.code == 0, ran.err
+    directory = layer(bench, buildpack, "buildpack") / "env.build"
+    assert (directory / "RAW.override").read_bytes() == b"\xff"
+    assert (directory / "GOOD.override").read_bytes() == b"1"
 
 
 def test_an_export_that_ends_the_shell_still_counts(bench: Bench, classic: Maker) -> None:
@@ -266,6 +281,17 @@ def test_profiles_count_for_every_process(bench: Bench, classic: Maker) -> None:
         "MODE": "on",
     }
     assert "MODE" not in launched(bench, buildpack, MODE="off"), "the user's own stays"
+
+
+def test_a_long_value_of_many_lines_does_not_hold_up_a_start(bench: Bench, classic: Maker) -> None:
+    """Certificates, say: each process would wait for it."""
+    text = "".join(chr(code) for code in (*range(1, 32), 127)) + "a & b \\ & \n" * 6000
+    (bench.app / "text").write_text(text)
+    buildpack = classic()
+    bench.write({".profile.d/a.sh": 'IFS= read -r -d "" LONG < text; export LONG\n'}).build(buildpack)
+    began = time.monotonic()
+    assert launched(bench, buildpack)["LONG"] == text
+    assert time.monotonic() - began < 5
 
 
 def test_what_a_profile_leaves_running_holds_nothing_up(bench: Bench, classic: Maker) -> None:

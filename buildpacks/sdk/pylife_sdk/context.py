@@ -103,6 +103,6 @@ def read_bytes(path: str) -> bytes:
 
 
 def write_file(path: str, text: str) -> None:
-    """Replaces a file's content, as UTF-8."""
-    with open(path, "w", encoding="utf-8") as file:
+    """Replaces a file's content, as UTF-8; a surrogate escape is the byte that it stands for."""
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)

@@ -61,7 +61,7 @@ class Layer:
         """
         directory = os.path.join(self.path, f"env.{when}" if when else "env")
         path = os.path.join(directory, f"{name}.{mode}")
-        if not os.path.exists(path) or read_bytes(path) != value.encode():
+        if not os.path.exists(path) or read_bytes(path) != value.encode(errors="surrogateescape"):
             os.makedirs(directory, exist_ok=True)
             write_file(path, value)
 

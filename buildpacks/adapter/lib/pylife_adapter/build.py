@@ -31,6 +31,8 @@ def build(context: Build, classic: Classic) -> None:
     with tempfile.TemporaryDirectory(prefix="home-") as scratch:
         if not _is_usable(variables.get("HOME", ""), context.app):
             variables["HOME"] = scratch
+        # For buildpacks that ask where the app will run, as pylife's own do: else they take an image's /app for it.
+        variables["APP_PATH"] = context.app
         os.makedirs(cache.path, exist_ok=True)
         cache.commit({})
         arguments = (context.app, cache.path, os.path.join(context.platform, "env"))

@@ -6,17 +6,15 @@ declare -A pylife_before
 for pylife_name in $(compgen -e); do pylife_before[$pylife_name]=${!pylife_name}; done
 
 pylife_quote() {
-    local text=$1 LC_ALL=C out= char
+    local text=$1 LC_ALL=C code char escaped
     text=${text//\\/\\\\}
     text=${text//\"/\\\"}
     if [[ $text == *[[:cntrl:]]* ]]; then
-        while [[ -n $text ]]; do
-            char=${text:0:1}
-            text=${text:1}
-            [[ $char == [[:cntrl:]] ]] && printf -v char '\\u%04x' "'$char"
-            out+=$char
+        for code in {1..31} 127; do
+            printf -v escaped '\\u%04x' "$code"
+            printf -v char "\\x${escaped:4}"
+            text=${text//"$char"/"$escaped"}
         done
-        text=$out
     fi
     printf '"%s"' "$text"
 }
