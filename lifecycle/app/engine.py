@@ -13,6 +13,7 @@ from lifecycle.errors import PylifeError
 from lifecycle.events import step
 from lifecycle.sandbox import Isolation, Rung, Sandbox, enter, entered, probe
 from lifecycle.snapshot import Yard, open_snapshotter
+from lifecycle.store.errors import disk_errors
 
 if TYPE_CHECKING:
     from lifecycle.image import Image
@@ -33,7 +34,8 @@ def enter_rung(ports: Ports) -> Rung:
     Must come before the process has a second thread. Raises NoIsolation when the host allows no rung.
     """
     os.umask(0o022)
-    ports.home.mkdir(parents=True, exist_ok=True)
+    with disk_errors(ports.home):
+        ports.home.mkdir(parents=True, exist_ok=True)
     rung = entered()
     if rung is None:
         rung = probe(Isolation.parse(ports.settings.isolation.value), ports.home)

@@ -79,7 +79,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
                 standalone_mode=False,
                 obj=session,
             )
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by who started this
+            sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except BrokenPipeError:
         # Whoever read stdout has gone; the interpreter's own flush at exit must find nothing to complain about.

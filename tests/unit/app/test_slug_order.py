@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.app.engine import scratch
+from lifecycle.app.engine import enter_rung, scratch
 from lifecycle.app.ports import Ports, open_ports
 from lifecycle.app.settings import load_settings
 from lifecycle.app.slug.order import SlugOrder, carry_out, parse_cache, resolve
@@ -17,6 +17,7 @@ from lifecycle.errors import UsageError
 from lifecycle.slug.cache import ArchiveCache
 from lifecycle.slug.storage import BadStorage
 from lifecycle.slug.transfer import BadTarget, ObjectTarget, UrlTarget
+from lifecycle.store.errors import NoAccess
 from lifecycle.store.partial import Partial
 
 
@@ -135,3 +136,9 @@ def test_a_build_that_begins_leaves_the_archive_that_another_is_sending(text: st
     cache.scratch.mkdir(parents=True)
     with Partial(cache.scratch) as sent, scratch(ports):
         assert sent.path.exists()
+
+
+def test_a_home_that_cannot_be_made_is_no_fault_of_pylife(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYLIFE_HOME", "/proc/nothing")
+    with open_ports(load_settings({})) as ports, pytest.raises(NoAccess, match="/proc/nothing"):
+        enter_rung(ports)

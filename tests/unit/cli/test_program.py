@@ -192,6 +192,12 @@ def test_reader_that_went_away_is_no_error() -> None:
     assert "error" not in shell.stderr
 
 
+def test_standard_output_may_be_closed() -> None:
+    words = [sys.executable, "-c", "from lifecycle.cli import main; main(['--version'])"]
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_sigterm_unwinds_and_exits_143() -> None:
     code = "import os, signal, lifecycle.cli.commands.explain as e, lifecycle.cli as c, click\n"
     code += "e.explain.callback = click.pass_obj(lambda session, code: os.kill(os.getpid(), signal.SIGTERM))\n"
