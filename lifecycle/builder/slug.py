@@ -46,8 +46,8 @@ _TOP = "opt/pylife"
 _LIB = f"{_TOP}/lib"
 _PROGRAM = f"{_TOP}/bin/pylife"
 _STARTER = f"""\
-#!/bin/sh
-# A script of the shell's, since platforms also write `bash /runner/init start web`.
+#!/bin/bash
+# Of bash's, since platforms also write `bash /runner/init start web`; and sh drops variables such as spring.port.
 export PYLIFE_SLUG_IMAGE=1 PYLIFE_HOME="${{PYLIFE_HOME:-/tmp/pylife}}"
 exec {PYTHON} -I -S /{_LIB} "$0" "$@"
 """

@@ -204,6 +204,16 @@ def test_init_gets_the_slug_of_a_key(pylife: Pylife, slug: bytes, objects: Objec
     assert "slug.missing" in unknown.err and "SLUG_GET_URL" in unknown.err
 
 
+def test_variables_whose_names_no_shell_can_use_reach_app_and_buildpack(
+    pylife: Pylife, source: Path, slug: bytes, buildpack: Callable[..., Path]
+) -> None:
+    done = pylife("run", "-e", "spring.port=8080", RUNNER, "--", "env", stdin=slug)
+    assert "spring.port=8080" in done.out.splitlines()
+    pack = buildpack("dots", compile='cat "$3/spring.port"')
+    options = ("-v", f"{pack}:/packs/dots:ro", "-e", "BUILDPACK_URL=file:///packs/dots", "-e", "spring.port=8080")
+    assert "8080" in builder(pylife, *options, "|", "-", stdin=tar(source)).err.split()
+
+
 def test_init_shows_its_steps_when_asked_to(pylife: Pylife, slug: bytes) -> None:
     traced = pylife("run", "-e", "TRACE=1", RUNNER, "--", "start", "worker", stdin=slug)
     assert "+ export FROM_PROFILE=profile" in traced.err
