@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lifecycle.buildpack.execute import OnLine, Runner
 from lifecycle.buildpack.last_words import LastWords
-from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.buildpack.tree import BadFile, BuildRoot
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
 from lifecycle.slug.paths import Paths
@@ -133,6 +133,18 @@ def has(buildpack: ClassicBuildpack, executable: str, root: BuildRoot) -> bool:
     return root.is_file(f"{buildpack.path}/bin/{executable}")
 
 
+def crlf_fix(script: str, root: BuildRoot) -> str | None:
+    """What to do about a script whose first line ends as Windows' do, which no interpreter is found by; else None."""
+    try:
+        first = (root.read(script) or b"").partition(b"\n")[0]
+    except BadFile:
+        return None
+    if not (first.startswith(b"#!") and first.endswith(b"\r")):
+        return None
+    name = "/".join(script.rsplit("/", 2)[-2:])
+    return f"The lines of {name} end as Windows' do (CR LF), which no interpreter is found by: sed -i 's/\\r$//' {name}"
+
+
 def make_executable(buildpack: ClassicBuildpack, root: BuildRoot) -> None:
     """Give the files in bin/ the permission to be run that archives and copies may have lost.
 
@@ -194,7 +206,7 @@ def compile(
     if code := around.run(argv, sourced=exports, cwd=buildpack.path, on_line=on_line):
         what = f"The {kind or buildpack.name} app could not be compiled"
         why = f"bin/{name} of the buildpack {buildpack.name} exited with {code}"
-        raise CompileFailed(what, why=why, details=last.details, fix=last.fix)
+        raise CompileFailed(what, why=why, details=last.details, fix=crlf_fix(argv[0], around.root) or last.fix)
 
 
 _NO_COMPILE = "Name a classic buildpack: a directory with bin/detect and bin/compile."

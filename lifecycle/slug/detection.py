@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
-from lifecycle.slug.buildpack import ClassicBuildpack, Detection, Surroundings, detect
+from lifecycle.slug.buildpack import ClassicBuildpack, Detection, Surroundings, crlf_fix, detect
 from lifecycle.slug.moments import Detected, Detecting, Journal, NothingDetected
 from lifecycle.slug.selection import Mode
 
@@ -56,7 +57,7 @@ def detect_all(
         for buildpack in buildpacks:
             found = _ask(buildpack, around, journal)
             if found.kind is None and not choices:
-                raise _refusal(buildpack, found, mode, journal)
+                raise _refusal(buildpack, found, mode, around.root, journal)
             choices.append(Choice(buildpack, found.kind))
         return tuple(choices)
     taking: list[Choice] = []
@@ -83,7 +84,7 @@ def insist(choice: Choice, mode: Mode, around: Surroundings, exports: Sequence[s
         return choice.kind
     again = _ask(choice.buildpack, around, journal, exports)
     if again.kind is None:
-        raise _refusal(choice.buildpack, again, mode, journal)
+        raise _refusal(choice.buildpack, again, mode, around.root, journal)
     return again.kind
 
 
@@ -95,13 +96,16 @@ def _ask(buildpack: ClassicBuildpack, around: Surroundings, journal: Journal, ex
     return found
 
 
-def _refusal(buildpack: ClassicBuildpack, found: Detection, mode: Mode, journal: Journal) -> BuildpackNotDetected:
+def _refusal(
+    buildpack: ClassicBuildpack, found: Detection, mode: Mode, root: BuildRoot, journal: Journal
+) -> BuildpackNotDetected:
     journal.tell(NothingDetected((buildpack.name,), custom=True))
     what = "Unable to select a buildpack"
     if mode == "multi":
         what = f"Couldn't detect any framework for this buildpack: {buildpack.name}"
     why = f"bin/detect of {buildpack.name} exited with {found.exit_code}"
-    return BuildpackNotDetected(what, why=why, details="\n".join(found.output) or None)
+    fix = crlf_fix(f"{buildpack.path}/bin/detect", root)
+    return BuildpackNotDetected(what, why=why, details="\n".join(found.output) or None, fix=fix)
 
 
 def _listing(around: Surroundings) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lifecycle.errors import PylifeError
 from lifecycle.record import dataclass
-from lifecycle.slug.buildpack import ClassicBuildpack, Surroundings
+from lifecycle.slug.buildpack import ClassicBuildpack, Surroundings, crlf_fix
 from lifecycle.slug.environment import HOOK_FILTER
 from lifecycle.slug.moments import Hook, HookStarted, Journal, Warned
 
@@ -51,7 +51,9 @@ class Hooks:
             variables = {**own, **self.around.variables}
             code = self.around.run((script, paths.build, paths.cache, paths.env), sourced=exports, variables=variables)
             if code:
-                raise HookFailed(f"The app's bin/{name} failed", why=f"it exited with {code}")
+                raise HookFailed(
+                    f"The app's bin/{name} failed", why=f"it exited with {code}", fix=crlf_fix(script, root)
+                )
             return
 
     def _run_by(self, name: str) -> Iterator[bool]:

@@ -293,6 +293,29 @@ def test_script_without_a_shebang_runs(world: World) -> None:
     assert world.lines == ["bare 3"]
 
 
+def test_scripts_with_windows_line_ends_are_told_what_ails_them(world: World) -> None:
+    windows = "#!/bin/bash\r\necho hello\r\n"
+    world.buildpack("one", compile=windows)
+    with pytest.raises(CompileFailed) as compiled:
+        world.build()
+    assert "sed -i 's/\\r$//' bin/compile" in compiled.value.fix
+    world.buildpacks.clear()
+    world.buildpack("two", detect=windows)
+    with pytest.raises(BuildpackNotDetected) as asked:
+        world.build(mode="single")
+    assert "bin/detect" in asked.value.fix and "CR LF" in asked.value.fix
+    world.buildpacks.clear()
+    world.buildpack("three")
+    world.source({"bin/post_compile": windows}, mode=0o755)
+    with pytest.raises(HookFailed) as hooked:
+        world.build()
+    assert "bin/post_compile" in hooked.value.fix and "CR LF" in hooked.value.fix
+    world.source({"bin/post_compile": "#!/bin/bash\nexit 4\n"}, mode=0o755)
+    with pytest.raises(HookFailed) as failed:
+        world.build()
+    assert "CR LF" not in failed.value.fix
+
+
 def test_background_processes_neither_delay_nor_outlive_the_build(world: World) -> None:
     world.buildpack(
         "daemon",
