@@ -136,18 +136,14 @@ def choose(
     else:
         warnings = ()
     if url := config_vars.get("BUILDPACK_URL", "").strip():
-        return replace(_selected([parse_reference(url, known)], "BUILDPACK_URL"), warnings=warnings)
+        return _listed([("BUILDPACK_URL", url)], "BUILDPACK_URL", known, warnings, trusted=True)
     if url := parse_dotenv(read_app_file(app, ".env") or b"").variables.get("BUILDPACK_URL", "").strip():
-        named = _selected([parse_reference(url, known)], "BUILDPACK_URL in .env")
-        return replace(named, trusted=False, warnings=warnings)
-    lines = _buildpacks_lines(app)
-    if lines:
-        listed = [parse_reference(line, known) for line in lines]
-        return replace(_selected(listed, ".buildpacks"), trusted=False, warnings=warnings)
+        return _listed([(".env, BUILDPACK_URL", url)], "BUILDPACK_URL in .env", known, warnings)
+    if lines := _buildpacks_lines(app):
+        return _listed(lines, ".buildpacks", known, warnings)
     document = read_app_json(app)
     if document is not None and (found := document.for_environment(environment).buildpacks):
-        listed = [parse_reference(text, known) for text in found]
-        return replace(_selected(listed, "app.json"), trusted=False, warnings=warnings)
+        return _listed([("app.json, buildpacks", text) for text in found], "app.json", known, warnings)
     return Selection("default", warnings=warnings)
 
 
@@ -173,6 +169,20 @@ def parse_required(text: str, known: Collection[str] = ()) -> tuple[list[Buildpa
         ref = reference.ref or (version if kind == "git" else "")
         found.append(replace(reference, kind=exact, name=_safe(name), version=version, ref=ref))
     return found, tuple(warnings)
+
+
+def _listed(
+    texts: Sequence[tuple[str, str]], why: str, known: Collection[str], warnings: tuple[str, ...], trusted: bool = False
+) -> Selection:
+    """The buildpacks that ``texts`` name, each behind the place that an error shows."""
+    references = []
+    for where, text in texts:
+        try:
+            references.append(parse_reference(text, known))
+        except BadBuildpackUrl as error:
+            error.where = where
+            raise
+    return replace(_selected(references, why), trusted=trusted, warnings=warnings)
 
 
 def _selected(references: Sequence[BuildpackReference], why: str) -> Selection:
@@ -246,7 +256,9 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "custom"
 
 
-def _buildpacks_lines(app: Path) -> list[str]:
+def _buildpacks_lines(app: Path) -> list[tuple[str, str]]:
+    """The lines of .buildpacks that say something, each behind its place."""
     raw = read_app_file(app, ".buildpacks")
     lines = [line.strip() for line in os.fsdecode(raw or b"").removeprefix("\ufeff").split("\n")]
-    return [line for line in lines if line and not line.startswith("#")]
+    numbered = [(f".buildpacks:{number}", line) for number, line in enumerate(lines, 1)]
+    return [(place, line) for place, line in numbered if line and not line.startswith("#")]

@@ -237,3 +237,19 @@ def test_required_buildpacks_that_are_all_left_out_let_the_next_decide(tmp_path:
 def test_warning_of_a_bad_item_shows_no_credentials() -> None:
     _, warnings = parse_required("git https://me:s3cret@h.example/a.git?t=s3cret v1")
     assert "s3cret" not in "".join(warnings)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "where"),
+    [
+        (".buildpacks", "# of ours\n\npython\nruby\n", ".buildpacks:4"),
+        (".buildpacks", "https://h.example/a.git # the first\n", ".buildpacks:1"),
+        (".env", "BUILDPACK_URL=ruby\n", ".env, BUILDPACK_URL"),
+        ("app.json", json.dumps({"buildpacks": [{"url": "ruby"}]}), "app.json, buildpacks"),
+    ],
+)
+def test_what_names_no_buildpack_is_told_with_its_place(tmp_path: Path, file: str, text: str, where: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(BadBuildpackUrl) as caught:
+        choose({}, tmp_path, known=KNOWN)
+    assert caught.value.where == where
