@@ -125,7 +125,7 @@ def test_a_project_names_them_by_uri_beside_the_app_with_an_id(here: Path) -> No
         ("docker://example.test/bp", UnknownBuildpackArgument, "a directory, an address or the builder"),
         ("some.cnb", UnknownBuildpackArgument, "a directory, an address or the builder"),
         ("ftp://example.test/bp.tgz", PylifeError, "ftp:// is not one of"),
-        ("http://127.0.0.1:9/bp.tgz", BuildpackUnreachable, "not a reachable git remote"),
+        ("http://127.0.0.1:9/bp.tgz", BuildpackUnreachable, "Failed to download buildpack"),
     ],
 )
 def test_what_names_no_buildpack_is_refused_with_the_reason(

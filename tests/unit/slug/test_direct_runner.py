@@ -97,14 +97,13 @@ def test_whole_build_runs_as_the_builds_user_and_gives_it_the_app(public: Path) 
 
     world = World(public / "world")
     world.source({"main.py": ""})
-    world.buildpack("one", compile='id -u; id -G; cat "$3/KEY"; umask; touch "$1/made" "$2/kept"')
+    world.buildpack("one", compile='id -u; id -G; stat -c %u "$3/KEY"; cat "$3/KEY"; umask; touch "$1/made" "$2/kept"')
     for place in [world.top, *(world.top / name for name in ("app", "build", "cache", "env"))]:
         os.chown(place, *NOBODY)
     compiled = pipeline.compile_slug(
         world.inputs(config_vars={"KEY": "secret\n"}), world.root, DirectRunner(NOBODY), world.paths, NOBODY, world
     )
     assert compiled.used[0][1] == "One"
-    assert world.lines == ["65534", "65534", "secret", "0022"]
+    assert world.lines == ["65534", "65534", "65534", "secret", "0022"]
     assert (world.top / "app/made").stat().st_uid == 65534
     assert (world.top / "app/.release").stat().st_uid == 65534
-    assert (world.top / "env/KEY").stat().st_uid == 65534
