@@ -322,9 +322,12 @@ def is_current(target: Target, digest: Digest, size: int, remotes: Remotes) -> b
                     if answer.status != 200 or answer.header("content-length") != str(size):
                         return False
                 with transport.send("GET", address, headers) as answer:
-                    held = hashlib.sha256()
+                    held, left = hashlib.sha256(), size
                     for chunk in answer.chunks():
                         held.update(chunk)
+                        left -= len(chunk)
+                        if left < 0:  # it is not what it was asked about, and may have no end
+                            return False
                     return answer.status == 200 and Digest("sha256", held.hexdigest()) == digest
     return False
 

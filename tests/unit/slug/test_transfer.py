@@ -6,8 +6,11 @@ import io
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from fulldisk import small_files
@@ -378,6 +381,35 @@ def test_a_url_that_can_be_read_is_current_by_its_content(
     target = UrlTarget(server.url("/open/x?signature=y"))
     assert is_current(target, Digest.of(NEW), len(NEW), remotes) is current
     assert server.methods("/open/x") == methods
+
+
+def test_no_more_of_a_url_is_read_than_it_said_to_hold(remotes: Remotes) -> None:
+    given = 0
+
+    class Endless(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            return None
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(NEW)))
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            nonlocal given
+            self.send_response(200)
+            self.end_headers()
+            with suppress(ConnectionError):
+                while given < 400:
+                    self.wfile.write(bytes(1 << 20))
+                    given += 1
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as endless:
+        Thread(target=endless.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        target = UrlTarget(f"http://127.0.0.1:{endless.server_port}/x")
+        assert not is_current(target, Digest.of(NEW), len(NEW), remotes)
+        endless.shutdown()
+    assert given < 100
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
