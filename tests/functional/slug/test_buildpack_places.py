@@ -185,6 +185,34 @@ def test_the_tests_of_an_app_are_run_and_their_code_returned(
     assert "it works" in done.out and "Node" not in done.out
 
 
+def test_an_image_builds_with_the_buildpacks_variables_and_cache_of_mounted_folders(
+    pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker, tmp_path: Path
+) -> None:
+    """herokuish, README "Paths": a platform mounts its buildpacks at BUILDPACK_PATH, and so on."""
+    pack = buildpack(
+        "10_platforms",
+        detect="cat bin/kind",
+        compile='cp bin/helper "$1/"; cat "$3/COLOUR" "$2/before"; cp "$3/COLOUR" "$2/before"; touch export',
+    )
+    (pack / "bin/kind").write_text("Platform's own")
+    (pack / "bin/helper").write_text("help")
+    for name in ("env", "cache"):
+        (tmp_path / name).mkdir(mode=0o777)
+        (tmp_path / name).chmod(0o777)
+    (tmp_path / "env/COLOUR").write_text("red")
+    mounted = {"app": app({"Procfile": "web: cat helper\n"}), "env": tmp_path / "env", "cache": tmp_path / "cache"}
+    options = [word for name, place in mounted.items() for word in ("-v", f"{place}:/tmp/{name}")]
+    options += ["-v", f"{pack.parent}:/tmp/buildpacks:ro", "-e", "SIZE=xl", "--entrypoint", "bash"]
+    script = "/build && /build && herokuish buildpack list && /start web"
+    done = pylife("run", *options, "pylife/slugbuilder:latest", "--", "-c", script)
+    lines = done.out.splitlines()
+    assert lines.count("-----> Platform's own app detected") == 2
+    assert lines.count("       redred") == 1, "the second build has the cache of the first"
+    assert "10_platforms" in lines and lines[-1] == "help"
+    assert os.listdir(tmp_path / "env") == ["COLOUR"]
+    assert sorted(os.listdir(pack)) == ["bin"] and os.listdir(pack.parent) == ["10_platforms"]
+
+
 def test_default_order_is_asked_and_other_matches_are_named(pylife: Pylife, app: AppMaker) -> None:
     both = app({"requirements.txt": "", "package.json": "{}", "Procfile": "web: true\n"})
     done = pylife("slug", "buildpack", "detect", "--app", both)
