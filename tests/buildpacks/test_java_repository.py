@@ -102,7 +102,14 @@ def mirrored(fresh: Bench, repository: ThreadingHTTPServer) -> Bench:
 
 
 def test_an_unknown_authority_is_named_with_the_binding_that_helps(mirrored: Bench) -> None:
-    failed(mirrored.build("java"), "java.tls", "company", "echo ca-certificates > company-ca/type", "--binding")
+    failed(
+        mirrored.build("java"),
+        "java.tls",
+        "company",
+        "echo ca-certificates > company-ca/type",
+        "--binding",
+        "set SSL_CERT_FILE",
+    )
 
 
 def test_a_binding_of_certificates_makes_the_repository_trusted(

@@ -128,6 +128,13 @@ except Failure as failure:
     return ran.stdout + ran.stderr
 
 
+def test_an_authority_that_is_not_trusted_is_told_with_what_helps_on_a_host_and_in_a_container(bench: Bench) -> None:
+    bench.write({"package.json": '{"dependencies": {"lib": "1.0.0"}}', "package-lock.json": "{}"})
+    told = explained(bench, "npm error code SELF_SIGNED_CERT_IN_CHAIN\nnpm error self-signed certificate in chain\n")
+    assert "[node.network]" in told and "not trusted" in told
+    assert "pylife build --ca-file" in told and "NODE_EXTRA_CA_CERTS" in told
+
+
 def test_a_host_of_git_repositories_that_is_not_reached_is_not_taken_for_the_registry(bench: Bench) -> None:
     bench.write({"package.json": '{"dependencies": {\n"lib": "github:somebody/lib"}}', "package-lock.json": "{}"})
     told = explained(

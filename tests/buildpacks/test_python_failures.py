@@ -120,6 +120,7 @@ PROXY = "error: Failed to fetch: `https://x/simple/parrot/`\n  cause: HTTP statu
         (OTHER_PYTHON, "python.no-matching-version", "django==6.0 needs Python >=3.12, and the build image has 3.11.2"),
         (OLD_SOURCE, "python.compile-failed", "written for an older Python"),
         (TLS, "python.network", "--ca-file"),
+        (TLS, "python.network", "set SSL_CERT_FILE"),
         (PROXY, "python.network", "name and password"),
         ("error: Git operation failed\n  cause: no such repository\n", "python.git-failed", "no such repository"),
         ("error: something new\n", "python.install-failed", "something new"),

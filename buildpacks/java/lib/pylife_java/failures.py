@@ -40,7 +40,8 @@ TRUST = (
     "Give the build the certificate of the authority that signed it, as a binding of the type ca-certificates:\n"
     "mkdir company-ca && echo ca-certificates > company-ca/type && cp CA.pem company-ca/\n"
     "pylife build --binding company-ca ...\n"
-    "or, when all that this machine builds is to trust it: pylife build --ca-file CA.pem ..."
+    "or, when all that this machine builds is to trust it: pylife build --ca-file CA.pem ...\n"
+    "Where the build is a container of its own, mount a bundle that has it and set SSL_CERT_FILE to its path."
 )
 
 

@@ -156,7 +156,8 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, 
             "The packages could not be fetched: the server's certificate is not trusted here.",
             found=evidence(output, "cert", "CERT", "UNABLE"),
             fix="If a proxy of your company signs certificates, give its CA file to the build:\n"
-            "pylife build --ca-file /path/to/company-ca.pem ...",
+            "pylife build --ca-file /path/to/company-ca.pem ...\n"
+            "Where the build is a container of its own, mount the file and set NODE_EXTRA_CA_CERTS to its path.",
         )
     if UNREACHED.search(output) or UNCACHED.search(output):
         if archive := _ARCHIVE.search(output):

@@ -12,7 +12,9 @@ def network_reason(output: str) -> tuple[str, str] | None:
             "the server's certificate is not trusted here.",
             (
                 "If a proxy of your company signs certificates, give its CA file to the build:\n"
-                "pylife build --ca-file /path/to/company-ca.pem ..."
+                "pylife build --ca-file /path/to/company-ca.pem ...\n"
+                "Where the build is a container of its own, mount a bundle that has it and set SSL_CERT_FILE to "
+                "its path."
             ),
         )
     if status := refusal(output):
