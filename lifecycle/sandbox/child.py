@@ -11,6 +11,7 @@ import stat
 import struct
 
 from lifecycle.sandbox import kernel, seccomp
+from lifecycle.sandbox.stdio import give_pipes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def _drop_privileges(spec: RunSpec, rung: Rung) -> None:
         kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
     _filter(spec, rung)
     if rung.ids != "single":
+        give_pipes(range(3), spec.uid)
         os.setgroups(spec.groups)
         os.setresgid(spec.gid, spec.gid, spec.gid)
         os.setresuid(spec.uid, spec.uid, spec.uid)

@@ -14,6 +14,7 @@ from lifecycle.sandbox import kernel
 from lifecycle.sandbox.errors import ExecFailed, TimedOut
 from lifecycle.sandbox.keeper import children
 from lifecycle.sandbox.run import pump
+from lifecycle.sandbox.stdio import give_pipes
 
 _ROUNDS = 100
 
@@ -42,12 +43,15 @@ class DirectRunner:
     def _run(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, on_line: OnLine, left: float | None) -> int:
         before = set(children())
         user, group = self._owner or (None, None)
+        (out, out_write), (err, err_write) = os.pipe(), os.pipe()
+        if user is not None:
+            give_pipes((out_write, err_write), user)
         try:
             process = subprocess.Popen(
                 list(argv),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdout=out_write,
+                stderr=err_write,
                 env=dict(env),
                 cwd=cwd,
                 user=user,
@@ -57,21 +61,25 @@ class DirectRunner:
                 start_new_session=True,
             )
         except OSError as error:
+            os.close(out)
+            os.close(err)
             code = 127 if isinstance(error, FileNotFoundError) else 126
             place = f" in {cwd}" if error.filename == cwd else ""
             raise ExecFailed(f"{argv[0]} cannot be started{place}", why=error.strerror, exit_code=code) from error
+        finally:
+            os.close(out_write)
+            os.close(err_write)
         late = threading.Event()
         end = threading.Thread(target=_await, args=(process, left, before, late))
         end.start()
-        assert process.stdout is not None
-        assert process.stderr is not None
         try:
-            with process.stdout, process.stderr:
-                pump({process.stdout.fileno(): "stdout", process.stderr.fileno(): "stderr"}, on_line)
+            pump({out: "stdout", err: "stderr"}, on_line)
         except BaseException:
             process.kill()
             raise
         finally:
+            os.close(out)
+            os.close(err)
             end.join()
         if late.is_set():
             raise TimedOut(f"{argv[0]} was stopped", why=f"the build's timeout of {self._timeout:g} s was over")

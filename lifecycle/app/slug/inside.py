@@ -21,6 +21,7 @@ from lifecycle.app.run import User, resolve_user
 from lifecycle.app.slug.site import INSIDE, container_paths, is_inside
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
+from lifecycle.sandbox.stdio import give_pipes
 from lifecycle.slug import first
 from lifecycle.slug.archive import clear, read_slug
 from lifecycle.slug.environment import read_env_dir
@@ -141,6 +142,7 @@ def become(start: Start, environment: Mapping[str, str]) -> None:
     user = _user(environment)
     os.chdir(start.cwd)
     if user is not None:
+        give_pipes(range(3), user.uid)
         os.setgroups(list(user.groups))
         os.setgid(user.gid)
         os.setuid(user.uid)

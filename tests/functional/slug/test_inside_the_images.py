@@ -214,6 +214,12 @@ def test_variables_whose_names_no_shell_can_use_reach_app_and_buildpack(
     assert "8080" in builder(pylife, *options, "|", "-", stdin=tar(source)).err.split()
 
 
+@pytest.mark.parametrize("user", ["0", "2000"])
+def test_an_app_can_log_to_the_names_of_its_output(pylife: Pylife, slug: bytes, user: str) -> None:
+    done = pylife("run", "-u", user, RUNNER, "--", "echo out > /dev/stdout; echo err > /dev/stderr; id -u", stdin=slug)
+    assert (done.out, done.err.splitlines()[-1]) == ("out\n2000\n", "err")
+
+
 def test_init_shows_its_steps_when_asked_to(pylife: Pylife, slug: bytes) -> None:
     traced = pylife("run", "-e", "TRACE=1", RUNNER, "--", "start", "worker", stdin=slug)
     assert "+ export FROM_PROFILE=profile" in traced.err

@@ -94,6 +94,17 @@ def test_working_directory_is_entered_as_the_user(everywhere: Runner) -> None:
     assert everywhere(body) == ["/home/app"]
 
 
+def test_standard_output_and_error_can_be_opened_by_name(everywhere: Runner) -> None:
+    """as programs do that are told to log to /dev/stdout"""
+
+    def body(bench: Any) -> Any:
+        bench.run("sh", "-c", "echo out > /dev/stdout; echo err > /dev/stderr")
+        return bench.rung.name, sorted(bench.lines)
+
+    rung, lines = everywhere(body)
+    assert rung == "chroot" or lines == [("stderr", "err"), ("stdout", "out")]  # which makes no /dev
+
+
 UNSTARTABLE = [
     ("nosuch", 127, "no such program in PATH"),
     ("/no/such", 127, "No such file"),

@@ -41,6 +41,12 @@ def test_exit_codes_and_streams_are_passed_on() -> None:
     assert sorted(lines) == [("stderr", "err"), ("stdout", "out")]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_can_open_its_output_by_name() -> None:
+    code, lines = run(DirectRunner(NOBODY), "echo out > /dev/stdout; echo err > /dev/stderr")
+    assert (code, sorted(lines)) == (0, [("stderr", "err"), ("stdout", "out")])
+
+
 def test_death_by_a_signal_is_128_and_its_number() -> None:
     assert run(DirectRunner(), "kill -15 $$")[0] == 143
 
