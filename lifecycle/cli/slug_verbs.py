@@ -100,23 +100,30 @@ def procfile_exec(session: Session, words: tuple[str, ...]) -> None:
 @command(name="parse", examples=["pylife slug procfile parse web", "APP_PATH=./src pylife slug procfile parse worker"])
 @click.argument("kind", metavar="[TYPE]", default="")
 @click.option(
-    "--app", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="The app (default: APP_PATH)."
+    "--app",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    help="The app (default: APP_PATH; in a slug image /app, else .).",
 )
 def procfile_parse(session: Session, kind: str, app: str | None) -> None:
     """Print the command of a process type; without one, all types with their commands."""
     from lifecycle.app.slug.inside import ROOT
-    from lifecycle.app.slug.site import container_paths
+    from lifecycle.app.slug.site import container_paths, is_inside
     from lifecycle.slug.procfile import parse_procfile
     from lifecycle.slug.start import command_of, commands
 
-    place = os.path.abspath(app or container_paths(os.environ).app)
+    own = os.environ.get("APP_PATH") or (container_paths(os.environ).app if is_inside(os.environ) else ".")
+    place = os.path.abspath(app or own)
     if (raw := ROOT.read(f"{place}/Procfile")) is not None:
         for warning in parse_procfile(raw, "herokuish").warnings:
             session.say(warning)
     if kind:
         session.print(command_of(ROOT, place, kind))
         return
-    for name, text in commands(ROOT, place).items():
+    found = commands(ROOT, place)
+    if not found and raw is None:
+        session.say(f"There is no Procfile in {place}, and no buildpack has left process types there.")
+    for name, text in found.items():
         session.print(f"{name}: {text}")
 
 

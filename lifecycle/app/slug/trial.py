@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from lifecycle.app.ports import Ports
+from lifecycle.app.slug.inside import check_inside
 from lifecycle.app.slug.order import SlugOrder
 from lifecycle.app.slug.verbs import build
 from lifecycle.errors import PylifeError
@@ -47,6 +48,7 @@ def trial(
 
     Raises TrialFailed, and what a build raises.
     """
+    check_inside(environment, "test")
     if _answers():
         fix = f"End what listens on port {PORT}, or give the container a network of its own."
         raise TrialFailed("The app cannot be tried", why=f"another process listens on port {PORT} already", fix=fix)

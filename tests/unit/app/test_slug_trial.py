@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.app.ports import open_ports
+from lifecycle.app.settings import load_settings
 from lifecycle.app.slug import trial
+from lifecycle.app.slug.inside import NotInside
+from lifecycle.app.slug.order import SlugOrder
+from lifecycle.app.slug.site import INSIDE
+from lifecycle.slug.moments import Moment
+
+
+class Quiet:
+    def tell(self, moment: Moment) -> None:
+        return None
 
 
 @pytest.fixture
@@ -60,6 +71,13 @@ def test_a_process_that_ends_is_not_waited_for(program: Path) -> None:
 def test_a_port_that_another_program_has_is_told_before_anything_is_built(port: int) -> None:
     said: list[str] = []
     with pytest.raises(trial.TrialFailed, match=f"listens on port {port} already") as caught:
-        trial.trial("/", "", None, {}, None, None, said.append)  # type: ignore[arg-type]
+        trial.trial("/", "", SlugOrder(), {INSIDE: "1"}, open_ports(load_settings({})), Quiet(), said.append)
     assert said == []
     assert str(port) in caught.value.fix
+
+
+def test_outside_of_an_image_nothing_is_begun() -> None:
+    said: list[str] = []
+    with pytest.raises(NotInside, match="test is for slug images"):
+        trial.trial("/", "", SlugOrder(), {}, open_ports(load_settings({})), Quiet(), said.append)
+    assert said == []

@@ -59,6 +59,12 @@ def test_what_a_procfile_loses_is_told_when_it_is_parsed(herokuish: Callable[...
     assert "Procfile:3: web was on line 1 already" in done.stderr
 
 
+def test_an_app_without_a_procfile_is_told(herokuish: Callable[..., Done], tmp_path: Path) -> None:
+    done = herokuish("procfile", "parse")
+    assert done.stdout == ""
+    assert f"There is no Procfile in {tmp_path / 'app'}" in done.stderr
+
+
 def test_help_tells_of_one_command(herokuish: Callable[..., Done]) -> None:
     assert "Buildpack" not in herokuish("help", "slug", "export").stdout
     assert "by PUT" in herokuish("help", "slug", "export").stdout
