@@ -76,6 +76,16 @@ def test_detect_takes_the_app_by_name(bench: Bench, classic: Maker) -> None:
     assert said["pylife"]["commands"] == ["bin/compile of the classic buildpack parrot"]
 
 
+def test_executables_run_in_their_own_directory(bench: Bench, classic: Maker) -> None:
+    buildpack = classic(
+        detect="grep -o Kind bin/detect", compile='cp bin/release "$1/copied"', release="cat bin/detect >&2"
+    )
+    assert bench.detect(buildpack)[0].out == "Kind app detected\n"
+    assert bench.build(buildpack).code == 0
+    assert "grep -o Kind" in bench.build(buildpack).err
+    assert (Path(bench.app) / "copied").read_text().endswith("cat bin/detect >&2\n")
+
+
 @pytest.mark.parametrize(("script", "says"), [("echo no bird; exit 1", "no bird"), ("nosuch; exit 127", "127")])
 def test_any_other_exit_code_means_no_match(bench: Bench, classic: Maker, script: str, says: str) -> None:
     ran, plan = bench.detect(classic(detect=script))

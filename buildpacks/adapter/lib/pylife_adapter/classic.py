@@ -1,6 +1,6 @@
 """The classic buildpack: its executables, and the environment that they run in.
 
-They are started by bash, for which a script without a #! line is a shell script. Config variables reach them by the env
+They are started in the buildpack's own directory, as Heroku does it, and by bash, for which a script without a #! line is a shell script. Config variables reach them by the env
 directory alone (clear-env in buildpack.toml): what is set for the build does not change how it works.
 """
 
@@ -51,12 +51,13 @@ class Classic:
     def run(self, executable: str, *arguments: str, env: Mapping[str, str]) -> int:
         """The exit code of bin/``executable``, whose output goes where ours goes; a signal counts as 128 and it."""
         sys.stdout.flush()
-        return _code(subprocess.run(self._command(executable, arguments), env=env, stdin=subprocess.DEVNULL).returncode)
+        command = self._command(executable, arguments)
+        return _code(subprocess.run(command, env=env, cwd=self.directory, stdin=subprocess.DEVNULL).returncode)
 
     def ask(self, executable: str, *arguments: str, env: Mapping[str, str]) -> tuple[int, bytes]:
         """The exit code of bin/``executable``, and what it wrote to stdout."""
         command = self._command(executable, arguments)
-        ran = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        ran = subprocess.run(command, env=env, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         return _code(ran.returncode), ran.stdout
 
     def exported(self, env: Mapping[str, str]) -> dict[str, str]:
