@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from lifecycle.app.run import User, resolve_user
 from lifecycle.app.slug.site import INSIDE, container_paths, is_inside
 from lifecycle.buildpack.tree import BuildRoot
 from lifecycle.errors import PylifeError
+from lifecycle.events import Message, Sink
 from lifecycle.sandbox.stdio import give_pipes
 from lifecycle.slug import first
 from lifecycle.slug.archive import clear, read_slug
@@ -35,6 +37,8 @@ from lifecycle.store.errors import disk_errors
 ROOT = BuildRoot(Path("/"))
 _SLUG_URLS = ("SLUG_GET_URL", "SLUG_URL")
 """BlueKing's platform sets both: the first can be fetched as it is, the second is then the key of an object."""
+PATIENCE = 5.0
+"""Seconds without anything on standard input after which it is said what is waited for."""
 _ADDRESS = (
     "Set SLUG_GET_URL to an address, a signed one for example, or describe the store: BUILDER_STORAGE, SLUG_BUCKET."
 )
@@ -81,7 +85,7 @@ def init(args: Sequence[str], environment: Mapping[str, str], ports: Ports) -> N
     app = container_paths(environment).app
     if not is_filled(app):
         url, remotes = slug_place(environment, ports.remotes())
-        if url or has_input():
+        if url or has_input(ports.sink):
             import_slug(url or "-", app, environment, ports, remotes)
         elif not args or args[0] == "start":
             raise NoSlug("There is no slug to start", why=f"{app} and standard input are empty, SLUG_URL is not set")
@@ -176,8 +180,11 @@ def _user(environment: Mapping[str, str]) -> User | None:
     return resolve_user("slug", ROOT)
 
 
-def has_input() -> bool:
-    """Whether something comes on standard input; waits for it, but not for a person at a terminal."""
+def has_input(sink: Sink | None = None) -> bool:
+    """Whether something comes on standard input; waits for it, but not for a person at a terminal. ``sink`` is told
+    when nothing comes for a while: whoever left it open may not know."""
     if sys.stdin is None or sys.stdin.isatty():
         return False
+    if sink is not None and not select.select([sys.stdin], [], [], PATIENCE)[0]:
+        sink.emit(Message("Waiting for an archive on standard input"))
     return bool(cast("BufferedReader", sys.stdin.buffer).peek(1))
