@@ -1,7 +1,8 @@
 """The classic buildpack: its executables, and the environment that they run in.
 
-They are started in the buildpack's own directory, as Heroku does it, and by bash, for which a script without a #! line is a shell script. Config variables reach them by the env
-directory alone (clear-env in buildpack.toml): what is set for the build does not change how it works.
+They are started in the buildpack's own directory, as Heroku does it, and by bash, for which a script without a #! line
+is a shell script. Config variables reach them by the env directory alone (clear-env in buildpack.toml): what is set for
+the build does not change how it works.
 """
 
 from __future__ import annotations
