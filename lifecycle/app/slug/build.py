@@ -113,6 +113,7 @@ class SlugBuilt:
             "size": self.slug.size,
             "files": self.slug.files,
             "buildpacks": used,
+            "reports": {item.name: text for item, text in self.compiled.reports},
             "processes": dict(self.compiled.types.commands),
             "sent": list(self.sent),
             "cache": self.cache,

@@ -213,6 +213,14 @@ def test_an_image_builds_with_the_buildpacks_variables_and_cache_of_mounted_fold
     assert sorted(os.listdir(pack)) == ["bin"] and os.listdir(pack.parent) == ["10_platforms"]
 
 
+def test_what_a_buildpack_reports_is_in_the_result(
+    pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker, tmp_path: Path
+) -> None:
+    pack = buildpack("told", report='echo "python_version: $(cat "$2/version")"', compile='echo 3.13 > "$2/version"')
+    words = ("--app", app({"x": ""}), "-o", tmp_path / "slug.tgz", "--no-cache", "-b", pack, "--json")
+    assert pylife("slug", "build", *words).json["reports"] == {"told": "python_version: 3.13\n"}
+
+
 def test_default_order_is_asked_and_other_matches_are_named(pylife: Pylife, app: AppMaker) -> None:
     both = app({"requirements.txt": "", "package.json": "{}", "Procfile": "web: true\n"})
     done = pylife("slug", "buildpack", "detect", "--app", both)
