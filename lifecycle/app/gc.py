@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 
 from lifecycle.app.ports import Ports
@@ -96,6 +97,18 @@ def _from_shared(ports: Ports) -> list[Freed]:
     return [Freed("shared downloads", count, max(_free(ports) - before, 0))] if count else []
 
 
+def _from_slugs(ports: Ports) -> list[Freed]:
+    """Caches of slug builds that no build has used in a month; those at places of their own stay."""
+    from lifecycle.app.shared_cache import KEPT_SECONDS
+    from lifecycle.app.slug.order import slug_caches
+
+    top, before = slug_caches(ports), _free(ports)
+    old = [path for path in top.glob("*/") if time.time() - path.stat().st_mtime > KEPT_SECONDS]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    return [Freed("caches of slugs", len(old), max(_free(ports) - before, 0))] if old else []
+
+
 def _from_remotes(ports: Ports) -> list[Freed]:
     """Downloads and clones that no build has asked for in a week."""
     from lifecycle.source.forget import forget_remotes
@@ -112,6 +125,7 @@ COLLECTORS: tuple[Callable[[Ports], list[Freed]], ...] = (
     _from_snapshots,
     _from_caches,
     _from_shared,
+    _from_slugs,
     _from_remotes,
 )
 

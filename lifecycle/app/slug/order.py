@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal
@@ -102,8 +102,8 @@ def carry_out(
         raise UsageError(
             "Nothing says where the slug shall go", why=why, fix="Name a file with -o slug.tgz, a URL, or -."
         )
+    request, log = resolve(order, environment, ports)
     with open_site(order, environment, ports) as site:
-        request, log = resolve(order, environment, ports)
         return build_slug(request, site, ports, open_journal(log, order.on_stdout))
 
 
@@ -230,8 +230,16 @@ def _cache(
         return object_cache(storage.address(f"{key}/cache.tgz"), remotes, scratch) if key else None
     if is_inside(environment):
         return None  # the directory itself is what stays there: a volume
-    name = hashlib.sha256(os.fsencode(os.path.abspath(app))).hexdigest()[:16]
-    return folder_cache(ports.caches / f"slug-{name}", remotes)
+    source = _shown(app) if "://" in app else os.path.abspath(app)  # a signature is another one each time
+    folder = slug_caches(ports) / hashlib.sha256(os.fsencode(source)).hexdigest()[:16]
+    with suppress(OSError):
+        os.utime(folder)  # it is in use: what no build has used for a month goes
+    return folder_cache(folder, remotes)
+
+
+def slug_caches(ports: Ports) -> Path:
+    """Where the caches of slug builds are that were given no other place: a folder for each source."""
+    return ports.caches / "slugs"
 
 
 def parse_cache(text: str, remotes: Remotes, ports: Ports) -> CacheStore:
@@ -261,9 +269,9 @@ def _created(environment: Mapping[str, str]) -> int:
 
 
 def _seconds(text: str) -> float | None:
-    """Seconds in a duration of Go's (``15m``, ``1m30s``); None for no text."""
+    """Seconds in a duration of Go's (``15m``, ``1m30s``); None, which is no limit, for no text and for nothing."""
     if not text:
         return None
     if _DURATION.sub("", text):
         raise UsageError(f"PILOT_BUILDER_TIMEOUT is {text!r}, not a duration", fix="Write it as 15m or 1h30m.")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text)) or None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.app.engine import enter_rung, scratch
+from lifecycle.app.gc import collect
 from lifecycle.app.ports import Ports, open_ports
 from lifecycle.app.settings import load_settings
 from lifecycle.app.slug.order import SlugOrder, carry_out, parse_cache, resolve
@@ -142,3 +143,33 @@ def test_a_home_that_cannot_be_made_is_no_fault_of_pylife(monkeypatch: pytest.Mo
     monkeypatch.setenv("PYLIFE_HOME", "/proc/nothing")
     with open_ports(load_settings({})) as ports, pytest.raises(NoAccess, match="/proc/nothing"):
         enter_rung(ports)
+
+
+def test_a_sources_cache_is_one_whatever_its_signature(ports: Ports) -> None:
+    def place(app: str) -> str:
+        cache = resolve(SlugOrder(app=app), {}, ports)[0].cache
+        assert isinstance(cache, ArchiveCache)
+        return cache.source
+
+    assert place("https://store.example/app.tgz?sig=1") == place("https://store.example/app.tgz?sig=2")
+    assert place("https://store.example/app.tgz") != place("https://store.example/other.tgz")
+    assert place("app") != place("./other") != place("app") and place("app") == place("./app")
+
+
+def test_gc_forgets_the_cache_of_a_source_that_no_build_had_for_a_month(ports: Ports) -> None:
+    folders = []
+    for app in ("kept", "forgotten"):
+        cache = resolve(SlugOrder(app=app), {}, ports)[0].cache
+        assert isinstance(cache, ArchiveCache)
+        folders.append(Path(cache.source).parent)
+        folders[-1].mkdir(parents=True)
+        (folders[-1] / "cache.tgz").touch()
+        os.utime(folders[-1], (1, 1))
+    resolve(SlugOrder(app="kept"), {}, ports)  # a build
+    assert ("caches of slugs", 1) in [(freed.things, freed.count) for freed in collect(ports)]
+    assert [folder.is_dir() for folder in folders] == [True, False]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("15m", 900), ("1m30s", 90), ("500ms", 0.5), ("0s", None), ("", None)])
+def test_a_build_may_take_as_long_as_the_platform_says(text: str, seconds: float | None) -> None:
+    assert SlugOrder().limits({"PILOT_BUILDER_TIMEOUT": text}).timeout == seconds
