@@ -191,6 +191,41 @@ def test_what_other_buildpacks_made_outlives_java_replacing_sources(tmp_path: Pa
     assert found == sorted([*made, "A.class"])
 
 
+def test_java_leaves_a_slugs_app_its_own_files_and_an_image_none(tmp_path: Path) -> None:
+    """Another buildpack or the Procfile may need them; in a slug nobody else has said so."""
+    from pylife_java.workspace import came, replace
+    from pylife_sdk.context import Build
+
+    for layers, left in ((".heroku/java", ["A.class", "server.js"]), ("../layers", ["A.class"])):
+        app, tree = tmp_path / layers[-4:] / "app", tmp_path / layers[-4:] / "tree"
+        app.mkdir(parents=True)
+        tree.mkdir()
+        (app / "server.js").write_text("")
+        (tree / "A.class").write_text("")
+        context = Build(str(app), os.path.normpath(app / layers), str(tmp_path), "", {})
+        staying = came(context)
+        (app / "target").mkdir()
+        (app / "target/app.jar").write_text("")
+        replace(context, str(tree), staying)
+        assert sorted(os.listdir(app)) == left
+
+
+def test_a_changed_procfile_counts_for_a_java_app_that_is_put_back(tmp_path: Path) -> None:
+    from pylife_java.workspace import copy_whole, replace
+    from pylife_sdk.context import Build
+
+    app, whole = tmp_path / "app", tmp_path / "whole"
+    (app / "target").mkdir(parents=True)
+    (app / "target/app.jar").write_text("jar")
+    (app / "Procfile").write_text("web: java -jar target/app.jar\n")
+    context = Build(str(app), str(tmp_path / "layers"), str(tmp_path), "", {})
+    copy_whole(context, str(whole))
+    (app / "Procfile").write_text("web: java -Xmx1g -jar target/app.jar\n")
+    replace(context, str(whole))
+    assert (app / "Procfile").read_text() == "web: java -Xmx1g -jar target/app.jar\n"
+    assert (app / "target/app.jar").read_text() == "jar"
+
+
 def test_two_languages_live_in_one_slug(slug: Slug) -> None:
     """Node first, whose programs Python's hook uses, also those that only builds see; each starts in the slug."""
     package = '{"name": "x", "engines": {"node": "24"}, "scripts": {"start": "node server.js"}}'

@@ -19,7 +19,7 @@ from pylife_java.prebuilt import choose_archive
 from pylife_java.project import GRADLE_KIND, JAR, MAVEN, look
 from pylife_java.start import provide_start
 from pylife_java.version import DEFAULT, Choice, choose, major
-from pylife_java.workspace import replace
+from pylife_java.workspace import came, replace
 
 _PORT_FALLBACK = "8080"
 
@@ -58,7 +58,7 @@ def _archive(context: Build) -> App:
     tree = layer.empty()
     app = explode(chosen.path, tree, None, max(major(choice.wanted), chosen.needed))
     if not os.path.exists(os.path.join(context.app, "Procfile")):
-        replace(context, tree)
+        replace(context, tree, came(context) - {os.path.relpath(chosen.path, context.app)})
     shutil.rmtree(layer.path)
     return app
 

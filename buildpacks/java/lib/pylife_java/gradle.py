@@ -24,13 +24,13 @@ from pylife_java.project import Project
 from pylife_java.properties import read_properties
 from pylife_java.settings import Settings
 from pylife_java.version import choose, major
-from pylife_java.workspace import copy_whole, recall, remember, replace, starts_built_files, whole_app
+from pylife_java.workspace import came, copy_whole, recall, remember, replace, starts_built_files, whole_app
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RECIPE = "1"
+RECIPE = "2"
 WRAPPER = "gradle/wrapper/gradle-wrapper.properties"
 _APART = frozenset({*SKIPPED, ".gradle", "Procfile", "README.md", ".gitignore", "project.toml"})
 
@@ -52,6 +52,7 @@ def gradle_line(app: str, env: Mapping[str, str]) -> str:
 def build_gradle(context: Build, project: Project) -> tuple[App, Jdk]:
     """The app, in its folder, and the JDK that its runtime is to be made of."""
     url = _wrapper(context)
+    staying = came(context)
     choice = choose(context.app, context.env)
     heading(f"Java {choice.wanted}: {choice.origin}")
     for text in choice.notes:
@@ -69,6 +70,7 @@ def build_gradle(context: Build, project: Project) -> tuple[App, Jdk]:
         "the variables": digest(each for name in user for each in (name.encode(), user[name]))[:12],
         "recipe": RECIPE,
     }
+    os.chmod(os.path.join(context.app, "gradlew"), 0o755)
     reason = layer.stale(key)
     cache = open_cache(context, "gradle", {"layout": "1"})
     if reason is None and os.path.exists(os.path.join(layer.path, "app.json")):
@@ -82,7 +84,6 @@ def build_gradle(context: Build, project: Project) -> tuple[App, Jdk]:
             env = {**around.env, "GRADLE_USER_HOME": home}
             options = f"{around.env['MAVEN_OPTS']} -Dorg.gradle.daemon=false"
             env["GRADLE_OPTS"] = f"{options} {context.env.get('GRADLE_OPTS', '')}".strip()
-            os.chmod(os.path.join(context.app, "gradlew"), 0o755)
             offline = [] if online() else ["--offline"]
             note(f"$ {line}")
             ran = run([*shlex.split(line), *offline, "--console=plain"], env=env, cwd=context.app)
@@ -94,7 +95,7 @@ def build_gradle(context: Build, project: Project) -> tuple[App, Jdk]:
         app = _collect(context, tree, jdk)
         remember(layer, app)
     layer.commit(key)
-    replace(context, os.path.join(layer.path, "tree"))
+    replace(context, os.path.join(layer.path, "tree"), staying)
     return app, jdk
 
 

@@ -22,9 +22,9 @@ from pylife_java.pom import read_pom
 from pylife_java.project import Project
 from pylife_java.settings import choose_settings
 from pylife_java.version import choose, major
-from pylife_java.workspace import copy_whole, recall, remember, replace, starts_built_files, whole_app
+from pylife_java.workspace import came, copy_whole, recall, remember, replace, starts_built_files, whole_app
 
-RECIPE = "2"
+RECIPE = "3"
 # What says nothing about what the build makes: documentation, and the Procfile, which a later buildpack reads.
 _APART = frozenset({*SKIPPED, "Procfile", "README.md", ".gitignore", "project.toml"})
 
@@ -33,6 +33,7 @@ def build_maven(context: Build, project: Project) -> tuple[App, Jdk]:
     """The app, in its folder, and the JDK that its runtime is to be made of."""
     _check(context, project)
     _remove_outputs(context.app)
+    staying = came(context)
     choice = choose(context.app, context.env, read_pom(context.app, context.env.get("BP_MAVEN_POM_FILE") or "pom.xml"))
     maven_choice = choose_maven(context.app, context.env)
     settings = choose_settings(context)
@@ -81,7 +82,7 @@ def build_maven(context: Build, project: Project) -> tuple[App, Jdk]:
         app = _collect(context, layer.empty(), jdk)
         remember(layer, app)
     layer.commit(key)
-    replace(context, os.path.join(layer.path, "tree"))
+    replace(context, os.path.join(layer.path, "tree"), staying)
     return app, jdk
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Collection
 from fnmatch import fnmatch
 
 from pylife_sdk.context import Build, read_bytes, write_file
@@ -36,14 +37,27 @@ def recall(layer: Layer) -> App:
     return App(**document)
 
 
-def replace(build: Build, tree: str) -> None:
-    """Empties the app's folder but for the Procfile and what BP_INCLUDE_FILES names, and copies the tree into it."""
+def came(build: Build) -> frozenset[str]:
+    """What is to stay of the app as it came, relative to it: all that is in a slug's now, since other buildpacks and
+    the Procfile may need it; nothing of an image's."""
+    if not build.layers.startswith(build.app + os.sep):
+        return frozenset()
+    return frozenset(
+        os.path.relpath(os.path.join(folder, name), build.app)
+        for folder, folders, files in os.walk(build.app)
+        for name in files + [each for each in folders if os.path.islink(os.path.join(folder, each))]
+    )
+
+
+def replace(build: Build, tree: str, staying: Collection[str] = ()) -> None:
+    """Empties the app's folder, and copies the tree into it. The Procfile stays, what is ``staying``, and what
+    BP_INCLUDE_FILES names."""
     kept = [pattern for pattern in build.env.get("BP_INCLUDE_FILES", "").replace(";", ":").split(":") if pattern]
     for folder, folders, files in os.walk(build.app, topdown=False):
         for name in files + [each for each in folders if os.path.islink(os.path.join(folder, each))]:
             path = os.path.join(folder, name)
             shown = os.path.relpath(path, build.app)
-            if shown in _SLUG or shown.split("/")[0] in (*_STAY, *_SLUG):
+            if shown in staying or shown in _SLUG or shown.split("/")[0] in (*_STAY, *_SLUG):
                 continue
             if not any(fnmatch(shown, pattern) for pattern in kept):
                 os.unlink(path)
@@ -53,12 +67,13 @@ def replace(build: Build, tree: str) -> None:
 
 
 def copy_whole(build: Build, tree: str) -> None:
-    """Copies the app's folder as it is after its build."""
-    shutil.copytree(build.app, tree, symlinks=True, dirs_exist_ok=True, ignore=_left_behind)
+    """Copies the app's folder as its build left it, but for what ``replace`` leaves alone: that may be newer then."""
 
+    def left_behind(folder: str, names: list[str]) -> list[str]:
+        away = (*_STAY, *_SLUG) if folder == build.app else (".git", ".heroku")
+        return [name for name in names if name in away]
 
-def _left_behind(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name in (".git", ".heroku")]
+    shutil.copytree(build.app, tree, symlinks=True, dirs_exist_ok=True, ignore=left_behind)
 
 
 def starts_built_files(app: str) -> bool:
