@@ -21,6 +21,8 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "init": ("slug", "init"),
 }
 """Program → the words in front of its arguments. ``build.sh`` is not among them: it reads its argument first."""
+SLUG = "/tmp/slug.tgz"
+"""Source: deis/slugbuilder, slug_file; Dockerfiles copy it from there into a slugrunner."""
 _COMMANDS = ("start", "exec", "init")
 """Programs whose arguments are another program's: none of them is an option of pylife's."""
 
@@ -39,7 +41,7 @@ def words(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...
     """
     name, arguments = os.path.basename(argv[0]), tuple(argv[1:])
     if name == "build.sh" or (name == "build" and (arguments or _is_pod(environment))):
-        return _slugbuilder(arguments)
+        return _slugbuilder(arguments, environment)
     front = PROGRAMS.get(name, ())
     return (*front, "--", *arguments) if name in _COMMANDS and arguments else (*front, *arguments)
 
@@ -50,8 +52,11 @@ def _is_pod(environment: Mapping[str, str]) -> bool:
     return is_ordered(environment)
 
 
-def _slugbuilder(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """The slugbuilder: its one argument is where the slug goes, ``-`` for standard output."""
+def _slugbuilder(arguments: tuple[str, ...], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The slugbuilder: its one argument is where the slug goes, ``-`` for standard output; without one, and without the
+    variables of a pod, a file of the container."""
+    if not arguments and not _is_pod(environment):
+        return ("slug", "build", "--output", SLUG)
     first = arguments[0] if arguments else ""
     if first and first != "-" and (program := shutil.which(first)):
         os.execv(program, arguments)

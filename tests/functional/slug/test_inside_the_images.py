@@ -87,6 +87,16 @@ def test_build_takes_a_mounted_app_and_leaves_it_as_it_is(pylife: Pylife, source
     assert sorted(str(path) for path in source.rglob("*")) == before
 
 
+def test_build_without_a_place_leaves_the_slug_where_dockerfiles_copy_it_from(
+    pylife: Pylife, source: Path, one: Path, slug: bytes
+) -> None:
+    """`RUN /builder/build.sh`, `COPY --from=builder /tmp/slug.tgz …`; the log is on standard output."""
+    chosen = ("-v", f"{one}:/packs/one:ro", "-v", f"{source}:/tmp/app:ro", "-e", "BUILDPACK_URL=file:///packs/one")
+    done = builder(pylife, *chosen, "|", "-c", "/builder/build.sh >&2; cat /tmp/slug.tgz", entrypoint="bash")
+    assert done.raw == slug
+    assert "-----> One app detected" in done.err
+
+
 def test_a_build_that_fails_in_the_image_has_its_code_and_no_slug(
     pylife: Pylife, source: Path, buildpack: Callable[..., Path]
 ) -> None:

@@ -27,7 +27,7 @@ POD = {"SOURCE_GET_URL": "http://127.0.0.1/source.tgz"}
         ("/usr/local/bin/pylife --version", {}, "--version"),
         ("/builder/build.sh -", {}, "slug build --output -"),
         ("/builder/build.sh", POD, "slug build"),
-        ("/builder/build.sh", {}, "slug build"),
+        ("/builder/build.sh", {}, "slug build --output /tmp/slug.tgz"),
         ("/builder/build.sh https://slugs.test/a.tgz", {}, "slug build --output https://slugs.test/a.tgz"),
         ("/builder/build.sh --log herokuish", {}, "slug build --log herokuish"),
         ("/build", {}, "slug buildpack build"),
