@@ -40,12 +40,10 @@ _STEERING_PREFIXES = ("PYLIFE_", "CNB_", "HEROKUISH_", "KUBERNETES_", "BASH_FUNC
 _STORAGE = _names("BUILDER_STORAGE TAR_PATH PUT_PATH")
 _STORAGE_KEYS = _names("AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL")
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
-_PASSED_ON = _names(
-    """
-    PATH LANG LANGUAGE LC_ALL LC_CTYPE TZ TERM TMPDIR
-    SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS GIT_SSL_CAINFO PIP_CERT
-    """
-).union(_PROXIES, map(str.upper, _PROXIES))
+_BUNDLES = _names("CURL_CA_BUNDLE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS GIT_SSL_CAINFO PIP_CERT")
+_PASSED_ON = _names("PATH LANG LANGUAGE LC_ALL LC_CTYPE TZ TERM TMPDIR SSL_CERT_FILE SSL_CERT_DIR").union(
+    _BUNDLES, _PROXIES, map(str.upper, _PROXIES)
+)
 _SYSTEM = _PASSED_ON | _names("HOME HOSTNAME USER LOGNAME SHELL PWD OLDPWD SHLVL _ MAIL DEBIAN_FRONTEND container")
 _TRACES = ("BUILDPACK_XTRACE", "TRACE", "DEIS_DEBUG")
 _OWN = _names("HOME PATH STACK BASH_ENV ENV IFS")
@@ -94,13 +92,16 @@ def config_vars(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def process_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of a builder's own environment its processes get: PATH, locale, proxies (in both cases), certificates,
-    and whether every command is to be shown (TRACE, DEIS_DEBUG).
+    """What of a builder's own environment its processes get: PATH, locale, proxies (in both cases), certificates (the
+    bundle of SSL_CERT_FILE for every program that was given no other), and whether every command is to be shown (TRACE,
+    DEIS_DEBUG).
     """
     found = {name: value for name, value in sorted(environ.items()) if name in _PASSED_ON}
     for name in _PROXIES:
         if value := environ.get(name) or environ.get(name.upper()):
             found[name] = found[name.upper()] = value
+    if bundle := environ.get("SSL_CERT_FILE"):  # the one that is widely known; pip, npm and git have their own
+        found = {**dict.fromkeys(_BUNDLES, bundle), **found}
     if any(environ.get(name) for name in _TRACES):
         found["BUILDPACK_XTRACE"] = "1"
     return found

@@ -62,6 +62,14 @@ def test_tracing_is_passed_on(name: str) -> None:
     assert "BUILDPACK_XTRACE" not in process_variables({name: ""})
 
 
+def test_one_bundle_of_certificates_is_for_every_program_but_those_that_were_given_another() -> None:
+    found = process_variables({"SSL_CERT_FILE": "/ca.pem", "PIP_CERT": "/pip.pem"})
+    assert found.pop("PIP_CERT") == "/pip.pem"
+    names = ("CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    assert found == dict.fromkeys(names, "/ca.pem")
+    assert process_variables({"PIP_CERT": "/pip.pem"}) == {"PIP_CERT": "/pip.pem"}
+
+
 # -- the env directory -------------------------------------------------------------------------------------------
 
 

@@ -157,7 +157,8 @@ def explain_install(ran: Ran, command: list[str], tool: Tool, project: Project, 
             found=evidence(output, "cert", "CERT", "UNABLE"),
             fix="If a proxy of your company signs certificates, give its CA file to the build:\n"
             "pylife build --ca-file /path/to/company-ca.pem ...\n"
-            "Where the build is a container of its own, mount the file and set NODE_EXTRA_CA_CERTS to its path.",
+            "Where the build is a container of its own, mount a bundle that has it and set SSL_CERT_FILE and "
+            "NODE_EXTRA_CA_CERTS to its path.",
         )
     if UNREACHED.search(output) or UNCACHED.search(output):
         if archive := _ARCHIVE.search(output):
