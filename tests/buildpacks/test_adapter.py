@@ -228,6 +228,7 @@ RELEASE = """cat <<'EOT'
 ---
 config_vars:
   LANGUAGE_OF_BIRD: "it's"
+  PATH: tools:/app/bin:/usr/local/bin:/usr/bin:/bin
 default_process_types:
   web: serve --port $PORT
   worker: from the release
@@ -244,7 +245,11 @@ def test_the_procfile_wins_over_the_release(bench: Bench, classic: Maker) -> Non
         "web": {"type": "web", "command": ["bash", "-c", "serve --port $PORT"], "default": True},
     }
     env = layer(bench, buildpack, "profile") / "env.launch"
-    assert (env / "LANGUAGE_OF_BIRD.default").read_text() == "it's"
+    assert {file.name: file.read_text() for file in env.iterdir()} == {
+        "LANGUAGE_OF_BIRD.default": "it's",
+        "PATH.prepend": "tools:/app/bin",
+        "PATH.delim": ":",
+    }
     assert types(bench, buildpack, "profile") == ["launch"]
 
 
@@ -343,4 +348,4 @@ def test_the_launch_layer_is_the_same_bytes_whoever_builds(bench: Bench, classic
         os.umask(old)
         files = sorted(path for path in layer(bench, buildpack, "profile").rglob("*") if path.is_file())
         seen.append([(path.name, path.stat().st_mode, path.read_bytes()) for path in files])
-    assert seen[0] == seen[1] and len(seen[0]) == 2
+    assert seen[0] == seen[1] and len(seen[0]) == 4

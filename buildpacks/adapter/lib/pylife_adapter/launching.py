@@ -71,6 +71,9 @@ def _types(app: str, classic: Classic, cache: str, variables: Mapping[str, str])
     return merge(procfile, [(NAME, parse_release(output, NAME))])
 
 
+_SYSTEM = {f"{top}/{name}" for top in ("/usr/local", "/usr", "") for name in ("bin", "sbin")}
+
+
 def _write_layer(context: Build, config_vars: Mapping[str, str]) -> None:
     """The launch layer, unless there is nothing in it: an earlier classic buildpack may have it already."""
     layer = Layer("profile", os.path.join(context.layers, "profile"), False, True, False, None)
@@ -78,7 +81,14 @@ def _write_layer(context: Build, config_vars: Mapping[str, str]) -> None:
         return
     layer.empty()
     for name, value in config_vars.items():
-        layer.set_env(name, value, when="launch", mode="default")
+        if name != "PATH":
+            layer.set_env(name, value, when="launch", mode="default")
+            continue
+        # every image has one, so that a default would never count; its own directories stay where they are in it
+        own = [place for place in value.split(":") if place and place not in _SYSTEM]
+        if own:
+            layer.set_env(name, ":".join(own), when="launch", mode="prepend")
+            layer.set_env(name, ":", when="launch", mode="delim")
     if MARK not in context.env:
         program = os.path.join(layer.path, "exec.d", "profile")
         os.makedirs(os.path.dirname(program))
