@@ -14,6 +14,7 @@ from lifecycle.app.ports import Ports
 from lifecycle.app.slug.defaults import LAST_RESORT, default_buildpacks, place_default
 from lifecycle.app.slug.site import Site, chosen_path
 from lifecycle.errors import PylifeError
+from lifecycle.events import Event, Message
 from lifecycle.oci import Digest
 from lifecycle.phases.inputs import EPOCH
 from lifecycle.record import dataclass
@@ -204,7 +205,9 @@ def _copy_source(context: Context, site: Site, journal: Journal) -> None:
         journal.tell(Warned(warning))
     if left_out := count_ignored(context.directory, ignore):
         journal.tell(IgnoredRemoved(left_out))
-    copy_directory(context.directory, site.host(site.paths.build), owner=site.owner.chown, filter=ignore.filter())
+    target = site.host(site.paths.build)
+    told = _Warnings(journal)
+    copy_directory(context.directory, target, owner=site.owner.chown, filter=ignore.filter(), sink=told)
 
 
 def _restore_cache(request: SlugRequest, site: Site, journal: Journal) -> Restored:
@@ -354,6 +357,17 @@ def _told(telling: _Telling) -> Iterator[None]:
         telling.tell(Ended(False, telling.seconds, why, telling.at))
         raise
     telling.tell(Ended(True, telling.seconds))
+
+
+class _Warnings:
+    """A sink whose messages are warnings of a build."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, Message):
+            self._journal.tell(Warned(event.text))
 
 
 class _Telling:

@@ -149,6 +149,19 @@ def test_a_limit_of_0_is_none_as_the_advice_says(pylife: Pylife, app: AppMaker, 
     assert "slug.bad-size-limit" in wrong.err
 
 
+def test_what_of_the_source_cannot_be_in_a_slug_is_named(
+    pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker, tmp_path: Path
+) -> None:
+    source, slug = app({"Procfile": "web: true\n"}), tmp_path / "slug.tgz"
+    os.mkfifo(source / "pipe")
+    (source / "out").symlink_to("/etc/passwd")
+    done = pylife("slug", "build", "--app", source, "-b", buildpack("a"), "--no-cache", "-o", slug)
+    assert "Warning: pipe (FIFO): left out of the build" in done.err
+    assert "Warning: out: copied as it is, though it leads out of the source" in done.err
+    with tarfile.open(slug) as archive:
+        assert "./out" in archive.getnames() and "./pipe" not in archive.getnames()
+
+
 def test_tabs_in_a_procfile_are_warned_of(pylife: Pylife, app: AppMaker, buildpack: BuildpackMaker) -> None:
     words = ("slug", "build", "--app", app({"Procfile": "web:\ta\n"}), "-b", buildpack("any"), "--no-cache")
     said = pylife(*words, "-o", "/dev/null").err
