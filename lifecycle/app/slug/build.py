@@ -331,7 +331,7 @@ def _types_replaced(target: Target, compiled: Compiled, work: Path, remotes: Rem
     if isinstance(target, UrlTarget | ObjectTarget):
         with suppress(PylifeError):
             old = locate(target, remotes)
-    with replaced(file, target, remotes, what="The list of process types", old=old):
+    with replaced(file, target, remotes, what="The list of process types", old=old, stdout=sys.stdout.buffer):
         yield
 
 

@@ -75,8 +75,8 @@ class SlugOrder:
 
     @property
     def on_stdout(self) -> bool:
-        """Whether the slug itself is to be written to standard output."""
-        return "-" in self.outputs
+        """Whether the slug, or the list of its process types, is to be written to standard output."""
+        return "-" in (*self.outputs, self.types)
 
     def limits(self, environment: Mapping[str, str]) -> Limits:
         """What the build may use."""
@@ -101,6 +101,10 @@ def carry_out(
         why = "neither --output nor SLUG_SET_URL or PUT_PATH is given"
         raise UsageError(
             "Nothing says where the slug shall go", why=why, fix="Name a file with -o slug.tgz, a URL, or -."
+        )
+    if "-" in order.outputs and order.types == "-":
+        raise UsageError(
+            "The slug and its process types cannot both go to standard output", fix="Name a file for one of them."
         )
     request, log = resolve(order, environment, ports)
     with open_site(order, environment, ports) as site:

@@ -221,6 +221,13 @@ def test_what_a_buildpack_reports_is_in_the_result(
     assert pylife("slug", "build", *words).json["reports"] == {"told": "python_version: 3.13\n"}
 
 
+def test_process_types_alone_can_go_to_standard_output(pylife: Pylife, app: AppMaker, tmp_path: Path) -> None:
+    words = ("--app", app({"Procfile": "web: serve\n"}), "--no-cache", "-b", "null", "--procfile-output", "-")
+    assert pylife("slug", "build", *words, "-o", tmp_path / "slug.tgz").out == "web: serve\n"
+    both = pylife("slug", "build", *words, "-o", "-", code=2)
+    assert "cannot both go to standard output" in both.err and both.raw == b""
+
+
 def test_default_order_is_asked_and_other_matches_are_named(pylife: Pylife, app: AppMaker) -> None:
     both = app({"requirements.txt": "", "package.json": "{}", "Procfile": "web: true\n"})
     done = pylife("slug", "buildpack", "detect", "--app", both)
