@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -279,6 +280,21 @@ def test_a_site_is_served_from_the_slug(slug: Slug) -> None:
     slug.write({"public/index.html": "<p>Changed</p>"})
     ran = slug.compile("static")
     assert "kept from the last build" in ran.out and "Fetching" not in ran.out
+
+
+def test_an_app_that_node_only_builds_is_served_as_files(slug: Slug) -> None:
+    package = {
+        "scripts": {"build": "esbuild main.js --bundle --outfile=dist/main.js && cp index.html dist/"},
+        "devDependencies": {"esbuild": "0.25.0"},
+    }
+    slug.write({"package.json": json.dumps(package), "index.html": "<p>tide</p>", "main.js": "console.log(1)"})
+    assert slug.run("nodejs", "detect").out == "Node.js\n"
+    slug.compile("nodejs")
+    types = yaml.safe_load(slug.run("nodejs", "release").out)["default_process_types"]
+    slug.deliver()
+    assert types["web"].endswith("/static/site/bin/serve")
+    assert (slug.app / "dist/main.js").is_file()
+    assert not (slug.app / "node_modules").exists() and slug.shell("command -v node || echo none") == "none"
 
 
 def _get(url: str) -> bytes:

@@ -34,7 +34,7 @@ KINDS = {
     kind.main: kind
     for kind in (
         Kind("Python", "python", _PYTHON, after=("django",)),
-        Kind("Node.js", "nodejs", _NODE),
+        Kind("Node.js", "nodejs", _NODE, after=("static",)),
         Kind("Java", "java", _JAVA),
         Kind("Static", "static", _NODE, before=("nodejs",)),
     )
