@@ -111,7 +111,7 @@ class ArchiveCache:
             return Restored(False)
         path = None
         try:
-            path = locate(parse_target(self.source), self.remotes)
+            path = locate(parse_target(self.source), self.remotes, optional=True)
             with fetch_slug(str(path), self.remotes) as archive:
                 clear(directory)  # a container's may have what an earlier build left
                 unpack_archive(archive, directory, "the cache", owner=owner)

@@ -51,6 +51,13 @@ class FetchingBuildpack:
 
 
 @dataclass(frozen=True, slots=True)
+class NotFetched:
+    """A buildpack that was asked for is not to be had at ``origin``; the error follows."""
+
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class RestoringCache:
     pass
 
@@ -196,6 +203,7 @@ Moment = (
     | StepDone
     | FetchingSource
     | FetchingBuildpack
+    | NotFetched
     | RestoringCache
     | CacheRestored
     | IgnoredRemoved

@@ -56,7 +56,7 @@ from lifecycle.slug.moments import (
 )
 from lifecycle.slug.ownership import give
 from lifecycle.slug.paths import Paths
-from lifecycle.slug.place import check_writable, make_inside, move_app
+from lifecycle.slug.place import check_writable, make_inside, move_app, own_directory
 from lifecycle.slug.procfile import Procfile, parse_procfile
 from lifecycle.slug.release import Release, Types, merge, parse_release, render_config_vars, render_release
 from lifecycle.slug.selection import Mode
@@ -204,6 +204,7 @@ class Build:
     def write_release(self, last: Release) -> None:
         """Put the release that counts into the slug: ``.release``, and what sets its variables when the app starts."""
         root, build = self.around.root, self.around.paths.build
+        own_directory(root, build)
         root.write(f"{build}/.release", render_release(last), owner=self.owner)
         if last.config_vars:
             profiles = make_inside(root, build, ".profile.d", self.owner)
@@ -220,7 +221,7 @@ class Build:
 def _app_file(name: str, root: BuildRoot, paths: Paths, journal: Journal | None) -> bytes | None:
     """The bytes of a file at the top of the app. A link that leads out of it is not followed: whoever reads may be
     allowed more than the app."""
-    raw = read_app_file(Path(root.host(paths.build)), name)
+    raw = read_app_file(Path(own_directory(root, paths.build)), name)
     if raw is None and journal and os.path.lexists(root.host(f"{paths.build}/{name}", follow=False)):
         journal.tell(Warned(f"{name} is not read: it is no file of the app's own."))
     return raw

@@ -66,15 +66,16 @@ def move_app(root: BuildRoot, build: str, app: str, owner: tuple[int, int] | Non
 
     Both directories stay, since either may be a mount; where they are on different disks, files are copied and given
     to ``owner``. A ``.git`` there stays too, unless the build brings one: no build gets it and no slug has it, but
-    ``app`` may be where somebody works.
+    ``app`` may be where somebody works. So do volumes mounted below ``app``, with all that they hold.
     """
     source, target = own_directory(root, build), own_directory(root, app)
     if os.path.samefile(source, target):
         return
-    clear(target, spare="" if os.path.lexists(os.path.join(source, _GIT)) else _GIT)
+    volumes = volumes_in(target)
+    target = os.path.realpath(target)
+    _clear_around(target, volumes, spare="" if os.path.lexists(os.path.join(source, _GIT)) else _GIT)
     try:
-        for name in os.listdir(os.fsencode(source)):
-            _rename(os.path.join(os.fsencode(source), name), os.path.join(os.fsencode(target), name))
+        _move_in(source, target, volumes)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise BadFile(f"{app} cannot be written", why=error.strerror, where=app) from error
@@ -136,7 +137,25 @@ def _move_in(source: str, target: str, volumes: Collection[str]) -> None:
                 os.chmod(new, stat.S_IMODE(os.stat(old).st_mode))
 
 
-def _rename(old: str | bytes, new: str | bytes) -> None:
+def _clear_around(directory: str, volumes: Collection[str], *, spare: str = "") -> None:
+    """Remove what is in ``directory``, but volumes, what leads to them, and what is called ``spare``."""
+    if not volumes:
+        clear(directory, spare=spare)
+        return
+    for name in os.listdir(directory):
+        path = f"{directory}/{name}"
+        if path in volumes or name == spare:
+            continue
+        if os.path.islink(path) or not os.path.isdir(path):
+            os.unlink(path)
+        elif any(volume.startswith(f"{path}/") for volume in volumes):
+            _clear_around(path, volumes)
+        else:
+            clear(path)
+            os.rmdir(path)
+
+
+def _rename(old: str, new: str) -> None:
     """Rename; a directory that is read-only, too: its entry for the one above changes with it."""
     try:
         os.rename(old, new)
@@ -145,5 +164,9 @@ def _rename(old: str | bytes, new: str | bytes) -> None:
         if mode & stat.S_IWUSR or not os.path.isdir(old) or os.path.islink(old):
             raise
         os.chmod(old, mode | stat.S_IWUSR)
-        os.rename(old, new)
+        try:
+            os.rename(old, new)
+        except OSError:
+            os.chmod(old, mode)
+            raise
         os.chmod(new, mode)

@@ -41,6 +41,8 @@ class BadBuildpackUrl(PylifeError):
     code = "slug.bad-buildpack-url"
     exit_code = 2
     fix = "Give a git address (https://host/path.git#REF), the address of an archive (.tgz), or file:///path."
+    text = ""
+    """What names no buildpack, as people may see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,9 @@ def _short(url: str) -> tuple[str, str | None]:
 
 
 def _invalid(text: str, why: str, fix: str | None = None) -> BadBuildpackUrl:
-    return BadBuildpackUrl(f"Invalid buildpack URL: {_shown(text)!r}", why=why, fix=fix)
+    error = BadBuildpackUrl(f"Invalid buildpack URL: {_shown(text)!r}", why=why, fix=fix)
+    error.text = _shown(text)
+    return error
 
 
 def _shown(url: str) -> str:

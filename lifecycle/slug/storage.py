@@ -58,7 +58,7 @@ def open_storage(environment: Mapping[str, str], credentials: Path = CREDENTIALS
     if kind == "minio":
         host, port = (environment.get(f"DEIS_MINIO_SERVICE_{part}", "") for part in ("HOST", "PORT"))
         found |= {"S3_FORCE_PATH_STYLE": "true", "S3_ENDPOINT": f"http://{host}:{port or 9000}" if host else ""}
-        bucket = bucket or _MINIO_BUCKET
+        bucket = bucket or environment.get("MINIO_BUCKET") or _MINIO_BUCKET
     whole = {name: value for name, value in found.items() if value}
     whole |= {name: value for name, value in environment.items() if value or name not in whole}
     if kind == "minio" and not whole.get("S3_ENDPOINT"):

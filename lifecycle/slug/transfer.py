@@ -34,6 +34,8 @@ DIGEST_HEADER = "x-amz-meta-pylife-digest"
 """Metadata of an object: the digest of what it holds, as ``sha256:…``."""
 
 _CHUNK = 1 << 20
+_BRIEF = 10.0
+"""Seconds that a server is waited for where its answer only saves work."""
 _REDIRECTS = frozenset({307, 308})
 _REDIRECT_LIMIT = 5
 
@@ -71,7 +73,7 @@ _FIXES = {
     404: "Check the address: the server has no such place (for s3://, no such bucket).",
     405: "Give a URL that takes PUT: this one does not.",
     411: "Give a URL that takes PUT with a Content-Length; what answered here is probably not the store itself.",
-    413: "Raise the server's limit of what may be uploaded, or make the slug smaller (.slugignore).",
+    413: "Raise the server's limit of what may be uploaded, or send less: .slugignore names what a slug does not need.",
     507: "Free some space where the server keeps its files.",
 }
 
@@ -301,6 +303,7 @@ def is_current(target: Target, digest: Digest, size: int, remotes: Remotes) -> b
     A file is read; an object is asked (HEAD) for the digest that ``send`` noted on it. A URL is asked for its size, and
     read when that is the same. A target that cannot be asked, as behind a URL signed for PUT only, is not current.
     """
+    remotes = _hurried(remotes)
     match target:
         case FileTarget(path):
             try:
@@ -332,17 +335,30 @@ def is_current(target: Target, digest: Digest, size: int, remotes: Remotes) -> b
     return False
 
 
-def locate(place: Target, remotes: Remotes) -> Path:
-    """The file with what is at ``place`` now: a download, or itself. Raises BadTarget and what ``fetch_url`` raises."""
+def locate(place: Target, remotes: Remotes, *, optional: bool = False) -> Path:
+    """The file with what is at ``place`` now: a download, or itself. Raises BadTarget and what ``fetch_url`` raises.
+
+    ``optional`` is what may be missing, and is not told as a failure when it is.
+    """
     match place:
         case FileTarget(path):
             return path
         case UrlTarget(url):
-            return fetch_url(url, remotes).path
+            return fetch_url(url, remotes, optional=optional).path
         case ObjectTarget(address):
-            return fetch_s3(address, remotes).path
+            return fetch_s3(address, remotes, optional=optional).path
         case StdoutTarget():
             raise BadTarget("- names no file")
+
+
+def known(place: Target, remotes: Remotes) -> Path | None:
+    """A copy of what is at ``place`` now, to be put back if need be; None where nothing is, or nobody can tell."""
+    if not isinstance(place, UrlTarget | ObjectTarget):
+        return None
+    try:
+        return locate(place, _hurried(remotes), optional=True)
+    except PylifeError:
+        return None
 
 
 @contextmanager
@@ -373,10 +389,12 @@ def fetch_slug(place: str, remotes: Remotes, stdin: BinaryIO | None = None) -> I
 
 
 def _hurried(remotes: Remotes) -> Remotes:
-    """Tried twice only: for what is done after a failure, while somebody waits to be told."""
+    """Tried twice only, and no server is waited for: where a failure is to be told, or an answer is not needed."""
     from lifecycle.transport.settings import TransportSettings
 
-    return replace(remotes, settings=replace(remotes.settings or TransportSettings(), attempts=2))
+    settings = remotes.settings or TransportSettings()
+    brief = {name: min(getattr(settings, name), _BRIEF) for name in ("connect_timeout", "stall_timeout")}
+    return replace(remotes, settings=replace(settings, attempts=2, **brief))
 
 
 def _is_same_store(url: str, to: str) -> bool:

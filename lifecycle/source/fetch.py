@@ -30,6 +30,7 @@ from lifecycle.source.remote_errors import (
     RemoteBadAnswer,
     RemoteCertificate,
     RemoteError,
+    RemoteNotFound,
     RemoteUnreachable,
     error_of_answer,
 )
@@ -82,13 +83,14 @@ def fetch_url(
     checksum: Digest | None = None,
     headers: Mapping[str, str] | None = None,
     shown: str = "",
+    optional: bool = False,
 ) -> Fetched:
     """The file at an http or https URL as it is now: downloaded, or found unchanged by ETag or Last-Modified.
 
     A ``checksum`` that the cache has needs no request. Credentials (the secrets HTTP_AUTH_HEADER_<host> and
     HTTP_AUTH_TOKEN_<host>, or user and password in the URL) and ``headers`` go to the URL's own host only. ``shown`` is
-    what people know it by, where that is not the URL. Raises BadUrl, Offline, ChecksumMismatch, DownloadTooLarge,
-    RemoteError.
+    what people know it by, where that is not the URL; an ``optional`` file is not told as a failure when it is missing.
+    Raises BadUrl, Offline, ChecksumMismatch, DownloadTooLarge, RemoteError.
     """
     target, authorization = request_target(url, remotes)
     private = {**(headers or {}), **({"authorization": authorization} if authorization else {})}
@@ -103,16 +105,26 @@ def fetch_url(
     shown = shown or shown_url(target)
     if remotes.offline:
         raise Offline(f"{shown} cannot be fetched", why="the network may not be used")
+    missing: RemoteNotFound | None = None
     with step(remotes.sink, f"fetch/{hashlib.sha256(target.encode()).hexdigest()[:16]}", f"Fetch {shown}") as told:
-        note = _Download(target, shown, private, remotes, home, told).run(note)
-        assert note.digest is not None
-        path = home / "files" / note.digest.hex
-        if checksum is not None and checksum != note.digest:
-            _check(path, checksum, shown)
-        note.write()
-        if note.fresh:
-            os.utime(path)
-            told.outcome, told.detail = "reused", "unchanged"
+        try:
+            note = _Download(target, shown, private, remotes, home, told).run(note)
+        except RemoteNotFound as error:
+            if not optional:
+                raise
+            told.outcome, told.detail, missing = "skipped", "there is none", error
+        else:
+            assert note.digest is not None
+            path = home / "files" / note.digest.hex
+            if checksum is not None and checksum != note.digest:
+                _check(path, checksum, shown)
+            note.write()
+            if note.fresh:
+                os.utime(path)
+                told.outcome, told.detail = "reused", "unchanged"
+    if missing is not None:
+        raise missing
+    assert note.digest is not None
     return Fetched(path, note.digest, note.size, note.last_modified, url_name(url), reused=note.fresh)
 
 

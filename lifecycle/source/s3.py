@@ -19,14 +19,16 @@ _EMPTY = hashlib.sha256(b"").hexdigest()
 _TRUE = ("1", "true", "yes")
 
 
-def fetch_s3(address: str, remotes: Remotes) -> Fetched:
+def fetch_s3(address: str, remotes: Remotes, *, optional: bool = False) -> Fetched:
     """The object at ``s3://bucket/key``, as ``fetch_url`` gives it.
 
     Credentials, region and endpoint are those of the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
     AWS_SESSION_TOKEN, AWS_REGION, S3_ENDPOINT, S3_FORCE_PATH_STYLE); without credentials the request is not signed.
     """
     url = object_url(address, remotes.environment)
-    return fetch_url(url, remotes, headers=signature(url, remotes.environment, time.time()), shown=address)
+    return fetch_url(
+        url, remotes, headers=signature(url, remotes.environment, time.time()), shown=address, optional=optional
+    )
 
 
 def object_url(address: str, environment: Mapping[str, str]) -> str:

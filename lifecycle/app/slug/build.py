@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from lifecycle.slug.moments import (
     IgnoredRemoved,
     Journal,
     Moment,
+    NotFetched,
     RestoringCache,
     Sending,
     SlugMade,
@@ -48,15 +49,13 @@ from lifecycle.slug.moments import (
 from lifecycle.slug.pipeline import Compiled, SlugInputs, compile_slug
 from lifecycle.slug.place import own_directory
 from lifecycle.slug.procfile import render_types_yaml
-from lifecycle.slug.selection import Selection, choose
+from lifecycle.slug.selection import BadBuildpackUrl, Selection, choose
 from lifecycle.slug.transfer import (
-    ObjectTarget,
     Target,
-    UrlTarget,
     check_target,
     finality,
     is_current,
-    locate,
+    known,
     replaced,
 )
 from lifecycle.source.context import Context, open_context
@@ -172,15 +171,19 @@ def _set_up(
         raise BadArchive(f"The source is no archive: {request.shown or request.app}", why=why)
     _copy_source(context, site, journal)
     restored = _restore_cache(request, site, journal)
-    known = default_buildpacks()
-    selection = choose(
-        request.config_vars,
-        context.directory,
-        request.buildpacks,
-        request.required,
-        tuple(item.name for item in known),
-        request.environment,
-    )
+    names = tuple(item.name for item in default_buildpacks())
+    try:
+        selection = choose(
+            request.config_vars,
+            context.directory,
+            request.buildpacks,
+            request.required,
+            names,
+            request.environment,
+        )
+    except BadBuildpackUrl as error:
+        journal.tell(NotFetched(error.text))
+        raise
     for warning in selection.warnings:
         journal.tell(Warned(warning))
     inputs = SlugInputs(
@@ -238,7 +241,11 @@ def _bring(
             place = place_default(reference.name, work / f"buildpack-{number}")
         else:
             journal.tell(FetchingBuildpack(reference.name, reference.version, str(reference)))
-            place = fetch_buildpack(reference, remotes, work / f"buildpack-{number}", local=local)
+            try:
+                place = fetch_buildpack(reference, remotes, work / f"buildpack-{number}", local=local)
+            except PylifeError:
+                journal.tell(NotFetched(str(reference)))
+                raise
         copy_directory(place, site.host(inside), owner=site.owner.chown)
         placed.append(ClassicBuildpack(reference.name, inside, str(reference), reference.version, last))
     return tuple(placed)
@@ -327,10 +334,7 @@ def _types_replaced(target: Target, compiled: Compiled, work: Path, remotes: Rem
     if is_current(target, Digest.of(text), len(text), remotes):
         yield
         return
-    old = None
-    if isinstance(target, UrlTarget | ObjectTarget):
-        with suppress(PylifeError):
-            old = locate(target, remotes)
+    old = known(target, remotes)
     with replaced(file, target, remotes, what="The list of process types", old=old, stdout=sys.stdout.buffer):
         yield
 

@@ -34,12 +34,12 @@ from lifecycle.source.fetch import is_url, shown_url
 from lifecycle.source.remotes import Remotes
 
 _CONTRACT = ("TAR_PATH", "PUT_PATH", "SOURCE_GET_URL", "SLUG_SET_URL", "CACHE_GET_URL", "CACHE_SET_URL")
-_DURATION = re.compile(r"(\d+(?:\.\d*)?)(ms|h|m|s)")
+_DURATION = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|h|m|s)")
 _COMMA = re.compile(r",(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 """Between two URLs; one within a URL is a part of it."""
 _LATEST = 253_402_300_799
 """The end of the year 9999, in seconds: what comes later, archives and file systems cannot hold."""
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class NoSource(PylifeError):
@@ -193,6 +193,8 @@ def _app(environment: Mapping[str, str], storage: Storage | None, inside: bool) 
 
 def _shown(app: str) -> str:
     """The place as people may see it: of an address neither the query, which may be a signature, nor a password."""
+    if app == "-":
+        return "standard input"
     if is_url(app):
         return str(UrlTarget(app))
     return shown_url(app) if "://" in app else app
@@ -276,6 +278,7 @@ def _seconds(text: str) -> float | None:
     """Seconds in a duration of Go's (``15m``, ``1m30s``); None, which is no limit, for no text and for nothing."""
     if not text:
         return None
-    if _DURATION.sub("", text):
+    text = text.strip()
+    if _DURATION.sub("", text) not in ("", "0"):
         raise UsageError(f"PILOT_BUILDER_TIMEOUT is {text!r}, not a duration", fix="Write it as 15m or 1h30m.")
     return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text)) or None

@@ -19,6 +19,8 @@ class HerokuishJournal(MultiLines):
                 self.title(f"Deleting {files} files matching .slugignore patterns.")
             case m.FetchingBuildpack(custom=True, name=name, origin=origin):
                 self.title(f"Fetching custom buildpack {origin or name}")
+            case m.NotFetched(origin=origin):
+                self.title(f"Unable to fetch custom buildpack from {origin}")
             case m.Detected(kind=kind, buildpack=buildpack, others=others):
                 if others:
                     self.title(

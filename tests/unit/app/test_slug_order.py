@@ -49,7 +49,7 @@ def test_the_files_of_a_containers_env_directory_are_config_variables(ports: Por
         ("HTTPS://me:pass@store.example/app.tgz?sig=5ecre7", "https://store.example/app.tgz"),
         ("ssh://me:pass@git.example/app.git#v1", "ssh://git.example/app.git"),
         ("./app", "./app"),
-        ("-", "-"),
+        ("-", "standard input"),
     ],
 )
 def test_a_source_is_shown_without_its_secrets(app: str, shown: str, ports: Ports) -> None:

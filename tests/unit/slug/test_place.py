@@ -111,3 +111,23 @@ with env_dir(root, Paths(env="/env", build="/build"), {"OLD": "old", "NEW": "new
 print(json.dumps([place != "/env", found, os.listdir(sys.argv[1])]))
 """
     assert with_volume(volume, program, tmp_path, volume) == [True, {"OLD": "old", "NEW": "new"}, ["env"]]
+
+
+def test_an_app_that_takes_the_place_of_another_leaves_volumes_as_they_are(tmp_path: Path) -> None:
+    volume = tmp_path / "app" / "var" / "log"
+    volume.mkdir(parents=True)
+    for name in ("build/made", "build/var/new", "app/old", "app/var/old", "app/dir/old"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(name)
+    program = """
+import json, os, sys
+from pathlib import Path
+from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.slug.place import move_app
+top, volume = sys.argv[1:]
+open(f"{volume}/kept.log", "w").close()
+move_app(BuildRoot(Path(top)), "/build", "/app", None)
+files = [os.path.relpath(os.path.join(at, name), top) for at, _, names in os.walk(top) for name in names]
+print(json.dumps(sorted(files)))
+"""
+    assert with_volume(volume, program, tmp_path, volume) == ["app/made", "app/var/log/kept.log", "app/var/new"]

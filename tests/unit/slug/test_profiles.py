@@ -104,7 +104,13 @@ NONE = (
     m.NothingDetected(("ruby", "python")),
     m.Ended(False, 0.25, "No buildpack takes this app", "detect"),
 )
-MOMENTS = {"whole": WHOLE, "first": FIRST, "poor": POOR, "none": NONE}
+UNKNOWN = (
+    m.RestoringCache(),
+    m.CacheRestored(False),
+    m.NotFetched("ruby"),
+    m.Ended(False, 0.25, "Invalid buildpack URL: 'ruby'", "setup"),
+)
+MOMENTS = {"unknown": UNKNOWN, "whole": WHOLE, "first": FIRST, "poor": POOR, "none": NONE}
 
 
 def told(profile: Profile, moments: Sequence[m.Moment]) -> list[tuple[str, str]]:
