@@ -45,8 +45,8 @@ SIZE_LIMIT = 1 << 30
 SIZE_WARNING = 300 << 20
 """Bytes from which on a slug is called large. Source: Heroku, "Slug size"."""
 
-READ_LIMITS = Limits(entries=2_000_000, unpacked=32 << 30, ratio_from=256 << 20)
-"""What a slug or a cache may unpack to."""
+READ_LIMITS = Limits(entries=2_000_000, unpacked=32 << 30, ratio=1100, ratio_from=256 << 20)
+"""What a slug or a cache may unpack to: gzip, by which they are compressed here, makes at most 1032 times as much."""
 
 _SPECIAL = (Kind.CHAR, Kind.BLOCK, Kind.FIFO)
 _HEROKU = "app"

@@ -31,6 +31,9 @@ from lifecycle.source.remotes import Remotes
 _LITTER = frozenset({"__MACOSX", ".DS_Store", "pax_global_header"})
 
 
+_LOCAL_FIX = "Check the path: give the buildpack's folder, in which its bin is, an archive of it, or a repository."
+
+
 class BuildpackUnreachable(PylifeError):
     """There is no buildpack at the address given, or it cannot be read."""
 
@@ -168,7 +171,7 @@ def _from_path(reference: BuildpackReference, remotes: Remotes, into: Path) -> N
         _telling(reference, lambda: _from_archive(path, reference, into))
     else:
         what = f"Buildpack URL is not a reachable git remote or a recognised archive: {reference}"
-        raise BuildpackUnreachable(what, why=f"there is nothing at {path.absolute()}")
+        raise BuildpackUnreachable(what, why=f"there is nothing at {path.absolute()}", fix=_LOCAL_FIX)
 
 
 def _from_archive(path: Path, reference: BuildpackReference, into: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from lifecycle.buildpack.tree import BuildRoot
+from lifecycle.slug.place import check_writable
 from lifecycle.store.errors import NoAccess
 
 _FIX = "Give the directory on the host to the image's user (chown -R 2000:2000), or run the container as root."
@@ -25,6 +26,4 @@ def give(root: BuildRoot, inside: str, owner: tuple[int, int] | None) -> None:
             os.chown(place, *owner)  # last: until then it is not done
     except OSError as error:
         raise NoAccess(f"{inside} cannot be given to the build's user", why=error.strerror, fix=_FIX) from error
-    if not os.access(place, os.W_OK | os.X_OK):
-        why = "it is mounted read-only" if os.statvfs(place).f_flag & os.ST_RDONLY else f"user {os.geteuid()} may not"
-        raise NoAccess(f"{inside} cannot be written to", why=why, fix=_FIX)
+    check_writable(root, inside, fix=_FIX)

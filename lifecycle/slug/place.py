@@ -39,12 +39,12 @@ def make_inside(root: BuildRoot, top: str, name: str, owner: tuple[int, int] | N
     return path
 
 
-def check_writable(root: BuildRoot, inside: str) -> None:
+def check_writable(root: BuildRoot, inside: str, *, fix: str = _WRITABLE) -> None:
     """Raise NoAccess for a directory that this process may not write to: better before a build than after it."""
     place = root.host(inside)
     if not os.access(place, os.W_OK | os.X_OK):
         why = "it is mounted read-only" if os.statvfs(place).f_flag & os.ST_RDONLY else f"user {os.geteuid()} may not"
-        raise NoAccess(f"{inside} cannot be written to", why=why, fix=_WRITABLE)
+        raise NoAccess(f"{inside} cannot be written to", why=why, fix=fix)
 
 
 def is_planted(place: str) -> bool:

@@ -101,7 +101,7 @@ def parse_reference(text: str, known: Collection[str] = ()) -> BuildpackReferenc
     checksum = fragment if fragment.startswith("sha256:") else ""
     if checksum and not _SHA256.fullmatch(checksum):
         raise _invalid(text, "sha256: has to be followed by 64 hexadecimal digits in lower case")
-    kind = _kind(url, text)
+    kind = _kind(url, text, known)
     if _HOST_FIRST.fullmatch(url):
         url = f"https://{url}"
     if checksum and kind == "git":
@@ -197,7 +197,7 @@ def _known(text: str, known: Collection[str]) -> str:
     return name if name in known else ""
 
 
-def _kind(url: str, text: str) -> Kind:
+def _kind(url: str, text: str, known: Collection[str]) -> Kind:
     if url.startswith(("/", "./", "../")):
         return "local"
     if _SCP.fullmatch(url):
@@ -206,7 +206,7 @@ def _kind(url: str, text: str) -> Kind:
         return "archive" if _ARCHIVE.search(url) else "web"
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise _invalid(text, *_short(url))
+        raise _invalid(text, *_short(url, known))
     scheme = scheme.lower()
     if scheme not in _SCHEMES:
         raise _invalid(text, f"{scheme}:// is not one of {', '.join(_SCHEMES)}")
@@ -228,12 +228,13 @@ def _kind(url: str, text: str) -> Kind:
     return "git" if parts.path.endswith(".git") else "web"
 
 
-def _short(url: str) -> tuple[str, str | None]:
+def _short(url: str, known: Collection[str]) -> tuple[str, str | None]:
     """Why a text without a scheme is no address, and what may have been meant."""
     if _SHORT.fullmatch(url):
         why = "the host is missing, and the builder has no buildpack of that name"
         return why, f"If it is a repository, write its whole address: https://HOST/{url}.git"
-    return "it is neither an address nor the name of one of the builder's buildpacks", None
+    fix = f"{BadBuildpackUrl.fix} The builder's own are {', '.join(known)}." if known else None
+    return "it is neither an address nor the name of one of the builder's buildpacks", fix
 
 
 def _invalid(text: str, why: str, fix: str | None = None) -> BadBuildpackUrl:

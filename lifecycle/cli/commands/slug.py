@@ -41,7 +41,9 @@ _LOGS = ("pylife", "slugbuilder", "slug-pilot", "herokuish")
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep a cache.")
 @click.option("--stack", metavar="NAME", help="The value of $STACK (default: the image's).")
 @click.option("--builder", metavar="NAME", help="The image to build on (default: the slugbuilder).")
-@click.option("--source-version", metavar="TEXT", help="The value of $SOURCE_VERSION (default: git's commit).")
+@click.option(
+    "--source-version", metavar="TEXT", help="The value of $SOURCE_VERSION (default: the commit, of a git URL)."
+)
 @click.option("--max-size", metavar="SIZE", help="Refuse a larger slug (default: 1g; 0: never).")
 @click.option("--log", type=click.Choice(_LOGS), help="Say it as this tool does (default: pylife).")
 @limit_options
