@@ -290,4 +290,5 @@ def _give(stream: Stream, line: bytes, on_line: OnLine) -> None:
 
 
 def _text(line: bytes) -> str:
-    return line.removesuffix(b"\r").decode("utf-8", "replace")
+    """A line as a terminal would leave it: a progress bar goes back to its beginning and writes over itself."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")

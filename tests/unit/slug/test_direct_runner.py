@@ -47,6 +47,11 @@ def test_another_user_can_open_its_output_by_name() -> None:
     assert (code, sorted(lines)) == (0, [("stderr", "err"), ("stdout", "out")])
 
 
+def test_a_line_is_what_a_terminal_would_leave_of_it() -> None:
+    _, lines = run(DirectRunner(), r"printf 'Fetching\r 10%%\r 100%%\nwindows\r\n\r\nlast\r'")
+    assert [line for _, line in lines] == [" 100%", "windows", "", "last"]
+
+
 def test_death_by_a_signal_is_128_and_its_number() -> None:
     assert run(DirectRunner(), "kill -15 $$")[0] == 143
 
