@@ -287,7 +287,8 @@ def test_app(
             )
         move_app(root, paths.build, paths.app, owner)
         profiles = [f"{paths.app}/.profile.d/{name}" for name in root.names(f"{paths.app}/.profile.d")]
-        sourced = [path for path in profiles if path.endswith(".sh") and root.is_file(path)]
+        sourced = list(build.exports)  # tests may need programs that only builds have
+        sourced += [path for path in profiles if path.endswith(".sh") and root.is_file(path)]
         sourced += [path for path in (f"{paths.app}/.profile",) if root.is_file(path)]
         commands = [(bash(root), "-c", document.scripts["test-setup"])] if "test-setup" in document.scripts else []
         commands.append(own or (f"{last.path}/bin/test", paths.app, build.around.paths.env))

@@ -18,7 +18,9 @@ from pylife_classic.kept import Kept
 from pylife_classic.kinds import KINDS
 from pylife_classic.launching import render_release, write_profile
 from pylife_classic.place import moved
+from pylife_classic.tests import test_command as command_for_tests
 from pylife_classic.variables import Change, layer_changes
+from pylife_sdk.output import Failure
 from test_classic_own import Slug
 from workbench import ROOT
 
@@ -306,6 +308,37 @@ def _get(url: str) -> bytes:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"nothing answers at {url}")
+
+
+# -- tests ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "command"),
+    [
+        ("nodejs", {"package.json": '{"scripts": {"test": "x"}}'}, "npm run test"),
+        ("nodejs", {"package.json": '{"scripts": {"test": "x"}}', "yarn.lock": ""}, "yarn run test"),
+        ("nodejs", {"package.json": "{}"}, ""),
+        ("python", {"manage.py": "", "test_x.py": ""}, "python manage.py test"),
+        ("python", {"tests/unit/test_x.py": "", "tests/test_y.py": ""}, "python -m unittest discover -s tests"),
+        ("python", {"test.py": "", "a/test_y.py": ""}, "python -m unittest discover"),
+        ("python", {"app.py": ""}, ""),
+    ],
+)
+def test_tests_are_run_by_what_the_app_has_for_them(
+    kind: str, files: dict[str, str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # where no Python is that has pytest
+    monkeypatch.syspath_prepend(str(ROOT / "buildpacks" / "nodejs" / "lib"))
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if command:
+        assert " ".join(command_for_tests(KINDS[kind], str(tmp_path))) == command
+    else:
+        with pytest.raises(Failure) as caught:
+            command_for_tests(KINDS[kind], str(tmp_path))
+        assert caught.value.id == "classic.no-tests"
 
 
 # -- config variables ----------------------------------------------------------------------------------------------

@@ -228,6 +228,17 @@ def test_process_types_alone_can_go_to_standard_output(pylife: Pylife, app: AppM
     assert "cannot both go to standard output" in both.err and both.raw == b""
 
 
+def test_own_buildpacks_run_what_an_app_has_for_tests(pylife: Pylife, app: AppMaker) -> None:
+    unittest = "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): self.assertEqual(40 + 2, {})\n"
+    for answer, code in ((42, 0), (41, 1)):
+        source = app({"requirements.txt": "", "tests/test_it.py": unittest.format(answer)})
+        done = pylife("slug", "buildpack", "test", "--app", source, code=code)
+        assert "$ python -m unittest discover -s tests" in done.out and "Ran 1 test" in done.out + done.err
+    package = {"engines": {"node": "24"}, "scripts": {"test": "node --test && echo in $NODE_ENV"}}
+    source = app({"package.json": json.dumps(package), "t.test.js": "require('node:test')('it', () => {})\n"})
+    assert "in test" in pylife("slug", "buildpack", "test", "--app", source).out
+
+
 def test_default_order_is_asked_and_other_matches_are_named(pylife: Pylife, app: AppMaker) -> None:
     both = app({"requirements.txt": "", "package.json": "{}", "Procfile": "web: true\n"})
     done = pylife("slug", "buildpack", "detect", "--app", both)

@@ -1,6 +1,7 @@
 """The executables of a classic buildpack. Each returns its exit code.
 
-Source: Heroku, "Buildpack API": bin/detect BUILD_DIR, bin/compile BUILD_DIR CACHE_DIR ENV_DIR, bin/release BUILD_DIR.
+Source: Heroku, "Buildpack API": bin/detect BUILD_DIR, bin/compile BUILD_DIR CACHE_DIR ENV_DIR, bin/release BUILD_DIR;
+"Testpack API": bin/test-compile BUILD_DIR CACHE_DIR ENV_DIR, bin/test BUILD_DIR ENV_DIR.
 """
 
 from __future__ import annotations
@@ -58,6 +59,35 @@ def compile(home: str, kind: Kind, arguments: Sequence[str]) -> int:
     return build_app(home, kind, arguments[0], arguments[1], arguments[2] if len(arguments) > 2 else "")
 
 
+def test_compile(home: str, kind: Kind, arguments: Sequence[str]) -> int:
+    """``compile``, with what only tests need."""
+    os.environ.setdefault("NODE_ENV", "test")
+    return compile(home, kind, arguments)
+
+
+def test(home: str, kind: Kind, arguments: Sequence[str]) -> int:
+    """Runs the app's tests by what the app has for them; their exit code."""
+    import subprocess
+
+    from pylife_sdk.output import Failure, note, report
+
+    from pylife_classic.tests import test_command
+
+    app, env_dir = arguments[0], arguments[1] if len(arguments) > 1 else ""
+    os.chdir(app)
+    try:
+        command = test_command(kind, app)
+    except Failure as failure:
+        report(failure)
+        return 1
+    # A profile has set it for production, unless the app's config variables say otherwise.
+    if not os.path.isfile(os.path.join(env_dir, "NODE_ENV")):
+        os.environ["NODE_ENV"] = "test"
+    note(f"$ {' '.join(command)}")
+    code = subprocess.call(command)
+    return code if code >= 0 else 128 - code
+
+
 def release(home: str, kind: Kind, arguments: Sequence[str]) -> int:
     """Prints what compile found out about processes."""
     from pylife_classic.building import release_file
@@ -74,4 +104,6 @@ _COMMANDS: dict[str, Callable[[str, Kind, Sequence[str]], int]] = {
     "detect": detect,
     "compile": compile,
     "release": release,
+    "test-compile": test_compile,
+    "test": test,
 }
