@@ -17,20 +17,8 @@ from lifecycle.record import dataclass
 from lifecycle.slug.archive import clear, tree_members, unpack, unpack_archive
 from lifecycle.slug.fingerprint import fingerprint
 from lifecycle.slug.moments import CacheChecked
-from lifecycle.slug.transfer import (
-    BadTarget,
-    FileTarget,
-    ObjectTarget,
-    Target,
-    UrlTarget,
-    fetch_slug,
-    locate,
-    parse_target,
-    put_back,
-    sent,
-    settle,
-    staged,
-)
+from lifecycle.slug.targets import BadTarget, FileTarget, ObjectTarget, Target, UrlTarget, parse_target
+from lifecycle.slug.transfer import fetch_slug, locate, put_back, sent, settle, staged
 from lifecycle.source.errors import SourceNotFound
 from lifecycle.source.fetch import shown_url
 from lifecycle.source.remote_errors import RemoteNotFound

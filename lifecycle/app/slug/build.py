@@ -50,14 +50,8 @@ from lifecycle.slug.pipeline import Compiled, SlugInputs, compile_slug
 from lifecycle.slug.place import own_directory
 from lifecycle.slug.procfile import render_types_yaml
 from lifecycle.slug.selection import BadBuildpackUrl, Selection, choose
-from lifecycle.slug.transfer import (
-    Target,
-    check_target,
-    finality,
-    is_current,
-    known,
-    replaced,
-)
+from lifecycle.slug.targets import Target, check_target, finality
+from lifecycle.slug.transfer import is_current, known, replaced
 from lifecycle.source.context import Context, open_context
 from lifecycle.source.directory import copy_directory
 from lifecycle.source.errors import BadArchive

@@ -33,7 +33,8 @@ from lifecycle.slug.archive import Slug, read_slug, write_slug
 from lifecycle.slug.moments import Journal
 from lifecycle.slug.release import Release, render_release
 from lifecycle.slug.start import commands
-from lifecycle.slug.transfer import Target, fetch_slug, send
+from lifecycle.slug.targets import Target
+from lifecycle.slug.transfer import fetch_slug, send
 
 _APP_MODE = 0o755
 """The mode of the app's directory, whatever a buildpack or an archive gave it. It is in each layer of the app, so these

@@ -29,7 +29,7 @@ from lifecycle.slug.cache import CacheStore, ImageCache, folder_cache, object_ca
 from lifecycle.slug.environment import config_vars, read_env_dir
 from lifecycle.slug.moments import Journal
 from lifecycle.slug.storage import CREDENTIALS, Storage, open_storage
-from lifecycle.slug.transfer import ObjectTarget, Target, UrlTarget, parse_target
+from lifecycle.slug.targets import ObjectTarget, Target, UrlTarget, parse_target
 from lifecycle.source.fetch import is_url, shown_url
 from lifecycle.source.remotes import Remotes
 

@@ -29,7 +29,8 @@ from lifecycle.slug.ignore import parse_slugignore
 from lifecycle.slug.moments import Journal
 from lifecycle.slug.pipeline import Build, Compiled, test_app
 from lifecycle.slug.selection import parse_reference
-from lifecycle.slug.transfer import StdoutTarget, parse_target, send
+from lifecycle.slug.targets import StdoutTarget, parse_target
+from lifecycle.slug.transfer import send
 from lifecycle.source.directory import copy_directory
 from lifecycle.source.place import remove_tree
 

@@ -178,7 +178,7 @@ def to_image(session: Session, /, **options: Any) -> None:
 def from_image(session: Session, name: str, outputs: tuple[str, ...]) -> None:
     """Write the slug that an image was made from."""
     from lifecycle.app.slug.image import from_image as make
-    from lifecycle.slug.transfer import parse_target
+    from lifecycle.slug.targets import parse_target
 
     outputs = outputs or _standard_output()
     written = make(name, tuple(map(parse_target, outputs)), session.ports)

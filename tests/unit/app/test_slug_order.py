@@ -17,7 +17,7 @@ from lifecycle.app.slug.site import INSIDE
 from lifecycle.errors import UsageError
 from lifecycle.slug.cache import ArchiveCache
 from lifecycle.slug.storage import BadStorage
-from lifecycle.slug.transfer import BadTarget, ObjectTarget, UrlTarget
+from lifecycle.slug.targets import BadTarget, ObjectTarget, UrlTarget
 from lifecycle.store.errors import NoAccess
 from lifecycle.store.partial import Partial
 

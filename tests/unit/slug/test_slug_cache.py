@@ -34,7 +34,7 @@ from lifecycle.slug.cache import (
 )
 from lifecycle.slug.fingerprint import fingerprint
 from lifecycle.slug.moments import CacheChecked
-from lifecycle.slug.transfer import BadTarget
+from lifecycle.slug.targets import BadTarget
 from lifecycle.source.remote_errors import BadUrl
 from lifecycle.source.remotes import Remotes
 from lifecycle.store import LocalStore

@@ -20,24 +20,18 @@ from lifecycle.errors import PylifeError
 from lifecycle.events import Event, Message
 from lifecycle.oci.digest import Digest
 from lifecycle.slug.archive import SlugOutputClosed
-from lifecycle.slug.transfer import (
+from lifecycle.slug.targets import (
     BadTarget,
     FileTarget,
-    NotSent,
     ObjectTarget,
     StdoutTarget,
     Target,
-    TargetUnreachable,
     UrlTarget,
     check_target,
-    fetch_slug,
     finality,
-    is_current,
-    locate,
     parse_target,
-    replaced,
-    send,
 )
+from lifecycle.slug.transfer import NotSent, TargetUnreachable, fetch_slug, is_current, locate, replaced, send
 from lifecycle.source.errors import SourceNotFound
 from lifecycle.source.remote_errors import BadUrl, Offline, RemoteNotFound
 from lifecycle.source.remotes import Remotes
